@@ -1,0 +1,25 @@
+//! understudy: a stand-in for production artifact buckets.
+//!
+//! The rooms of the house, each importing only from those above it; ARCHITECTURE.md is the map.
+
+pub mod model;
+
+pub mod checksum;
+pub mod clock;
+pub mod fallback;
+pub mod sigv2;
+pub mod sigv4;
+pub mod xml;
+
+pub mod store;
+
+pub mod protocol;
+
+pub mod archive;
+pub mod s3;
+
+pub mod server;
+
+pub mod config;
+
+pub mod cli;

@@ -1,0 +1,5 @@
+//! The `understudy` command.
+
+fn main() -> std::process::ExitCode {
+    understudy::cli::main()
+}
