@@ -4,22 +4,5 @@
 
 pub mod model;
 
-pub mod checksum;
 pub mod clock;
-pub mod fallback;
-pub mod sigv2;
-pub mod sigv4;
-pub mod xml;
 
-pub mod store;
-
-pub mod protocol;
-
-pub mod archive;
-pub mod s3;
-
-pub mod server;
-
-pub mod config;
-
-pub mod cli;

@@ -14,7 +14,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("sigv2", &["model", "signature"]),
     ("sigv4", &["model", "signature"]),
     ("presented", &["model", "signature", "sigv2", "sigv4"]),
-    ("fallback", &["model", "sigv4"]),
+    ("fallback", &["model", "signature", "sigv4"]),
     ("store", &["checksum", "clock", "model"]),
     ("protocol", BELOW_PROTOCOL),
     ("s3", BELOW_FACES),

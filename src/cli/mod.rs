@@ -1,6 +1,0 @@
-//! (under construction)
-
-/// Runs the command line and gives its exit code.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
-}
