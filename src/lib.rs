@@ -4,5 +4,7 @@
 
 pub mod model;
 
+pub mod checksum;
 pub mod clock;
+pub mod xml;
 
