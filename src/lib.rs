@@ -6,5 +6,10 @@ pub mod model;
 
 pub mod checksum;
 pub mod clock;
+pub mod signature;
+pub mod sigv2;
+pub mod sigv4;
 pub mod xml;
+
+pub mod presented;
 
