@@ -6,6 +6,7 @@ pub mod model;
 
 pub mod checksum;
 pub mod clock;
+pub mod fallback;
 pub mod signature;
 pub mod sigv2;
 pub mod sigv4;

@@ -1,0 +1,195 @@
+//! What to do with a read of a key that is not here: the rules of `[[bucket.fallback]]` and the
+//! release under test, as pure values.
+//!
+//! `Fallback::decide` takes a bucket, a key and a method and returns a `Decision`; nothing here
+//! opens a socket, reads a file, asks the time or knows the store. Local objects and tombstones
+//! come first and are the caller's. Every address in a decision comes from configuration: a
+//! request chooses only the key, which is percent-encoded below the configured prefix.
+
+mod glob;
+pub mod layout;
+mod preset;
+mod release;
+mod rule;
+#[cfg(test)]
+mod tests;
+mod upstream;
+mod version;
+
+use std::collections::BTreeMap;
+
+pub use preset::MOZILLA;
+pub use release::{InvalidReleaseId, ReleaseConfig, ReleaseId};
+pub use rule::{InvalidRule, Mode, ReadMethod, RedirectStatus, Rule};
+pub use upstream::{InvalidUpstream, NotMappable, S3Upstream, UnresolvedCredentials, UrlPrefix};
+pub use version::{InvalidVersion, Version};
+
+use crate::model::{BucketName, ObjectKey, Timestamp};
+use crate::sigv4::{Presign, PresignError, presign};
+
+/// The rules of every bucket, and the releases that no rule may reach for.
+#[derive(Debug, Clone, Default)]
+pub struct Fallback {
+    rules: BTreeMap<BucketName, Vec<Rule>>,
+    release: ReleaseConfig,
+}
+
+/// What becomes of a read of a key that is not here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision<'a> {
+    /// No rule covers the key: it does not exist.
+    NoRule,
+    /// The key belongs to a release under test, or to a newer one: it does not exist.
+    UnderTest {
+        /// The declared release that hides it.
+        release: &'a ReleaseId,
+    },
+    /// The first rule that covers the key says that it does not exist.
+    Deny {
+        /// That rule.
+        rule: RuleName<'a>,
+    },
+    /// A rule covers the key, but no address below its prefix can name it: it does not exist.
+    ///
+    /// User agents take `.` and `..` segments out of an address, so that a redirect for
+    /// `pub/../../x` would leave the configured prefix.
+    NotMappable {
+        /// That rule.
+        rule: RuleName<'a>,
+    },
+    /// The answer is elsewhere.
+    Redirect(Redirect<'a>),
+}
+
+/// Names a rule in logs: its place among its bucket's rules, counted from 1, and its pattern.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RuleName<'a> {
+    /// Counted from 1.
+    pub number: usize,
+    /// As configured.
+    pub pattern: &'a str,
+}
+
+/// Where a redirect leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redirect<'a> {
+    /// The rule that decided.
+    pub rule: RuleName<'a>,
+    /// The status to answer with.
+    pub status: RedirectStatus,
+    /// The address, to be signed or not.
+    pub target: Target<'a>,
+}
+
+/// The address of a redirect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target<'a> {
+    /// As it stands.
+    Plain(String),
+    /// To be signed for this upstream.
+    Presigned {
+        /// The bucket, and the key pair to sign with.
+        upstream: &'a S3Upstream,
+        /// What is asked for.
+        key: &'a ObjectKey,
+        /// How it is asked for.
+        method: ReadMethod,
+        /// How long the link holds.
+        expires: std::time::Duration,
+    },
+}
+
+/// Why a redirect has no signed address.
+#[derive(Debug, thiserror::Error)]
+pub enum PresignFailed {
+    /// The rule's key pair was never fetched: it did not come through `Fallback::new`.
+    #[error("the rule only refers to a key pair")]
+    KeyPair,
+    /// The parts do not make a link.
+    #[error("the address upstream cannot be signed")]
+    Sign(#[from] PresignError),
+}
+
+impl Fallback {
+    /// Puts the rules of all buckets together.
+    ///
+    /// `environment` looks up the variables that `credentials = "NAME"` refers to.
+    pub fn new(
+        buckets: impl IntoIterator<Item = (BucketName, Vec<Rule>)>,
+        release: ReleaseConfig,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, UnresolvedCredentials> {
+        let rules = buckets
+            .into_iter()
+            .map(|(bucket, rules)| {
+                let rules = rules.into_iter().map(|rule| rule.resolved(&environment));
+                Ok((bucket, rules.collect::<Result<Vec<_>, _>>()?))
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self { rules, release })
+    }
+
+    /// Decides what becomes of a read of `key`, which is not here and has no tombstone.
+    pub fn decide<'a>(&'a self, bucket: &BucketName, key: &'a ObjectKey, method: ReadMethod) -> Decision<'a> {
+        let rules = self.rules(bucket);
+        if rules.is_empty() {
+            return Decision::NoRule;
+        }
+        if let Some(release) = self.release.hides(key) {
+            return Decision::UnderTest { release };
+        }
+        match rules.iter().enumerate().find(|(_, rule)| rule.applies(key, method)) {
+            None => Decision::NoRule,
+            Some((index, rule)) => {
+                let name = RuleName { number: index + 1, pattern: rule.pattern() };
+                rule.decide(name, key, method)
+            }
+        }
+    }
+
+    /// Whether a read of `key` could be answered from elsewhere, now or once no release hides it,
+    /// so that deleting it has to leave a tombstone.
+    pub fn covers(&self, bucket: &BucketName, key: &ObjectKey) -> bool {
+        [ReadMethod::Get, ReadMethod::Head].into_iter().any(|method| {
+            let first = self.rules(bucket).iter().find(|rule| rule.applies(key, method));
+            first.is_some_and(|rule| rule.mode() != Mode::Deny)
+        })
+    }
+
+    fn rules(&self, bucket: &BucketName) -> &[Rule] {
+        self.rules.get(bucket).map_or(&[], Vec::as_slice)
+    }
+}
+
+impl Redirect<'_> {
+    /// The value of `Location`, signed as of `now` where the rule says so. It is visible ASCII.
+    pub fn location(&self, now: Timestamp) -> Result<String, PresignFailed> {
+        let (upstream, key, method, expires) = match &self.target {
+            Target::Plain(url) => return Ok(url.clone()),
+            Target::Presigned { upstream, key, method, expires } => (upstream, key, method, *expires),
+        };
+        let (access_key_id, secret_key) = upstream.key_pair().ok_or(PresignFailed::KeyPair)?;
+        let wanted = Presign {
+            method: match method {
+                ReadMethod::Get => &http::Method::GET,
+                ReadMethod::Head => &http::Method::HEAD,
+            },
+            endpoint: upstream.endpoint().as_str(),
+            region: upstream.region(),
+            access_key_id,
+            secret_key,
+            bucket: upstream.bucket(),
+            key,
+            query: &[],
+            headers: &[],
+            expires,
+        };
+        Ok(presign(&wanted, now)?)
+    }
+}
+
+impl std::fmt::Display for RuleName<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "#{} {}", self.number, self.pattern)
+    }
+}

@@ -1,0 +1,238 @@
+//! Releases by name, and which keys a release under test hides.
+
+use std::fmt;
+
+use super::layout;
+use super::version::Version;
+use crate::model::ObjectKey;
+
+/// A release as Ship-It names it: `firefox-83.0b3-build1`.
+///
+/// Invariant: the product is 1 to 64 characters of `a-z`, `0-9`, `-` and `_`, in lower case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseId {
+    product: String,
+    version: Version,
+    build: Option<u32>,
+}
+
+/// Why a text does not name a release.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} does not name a release: write PRODUCT-VERSION[-buildN], such as firefox-83.0b3-build1")]
+pub struct InvalidReleaseId(String);
+
+impl ReleaseId {
+    /// Puts a release together; `product` as its folder below `pub/` is named.
+    pub(super) fn new(product: &str, version: Version, build: Option<u32>) -> Self {
+        Self { product: product.to_owned(), version, build }
+    }
+
+    /// Reads a release's name. Without `-buildN` it stands for every build of the version.
+    pub fn parse(text: &str) -> Result<Self, InvalidReleaseId> {
+        Self::read(text).ok_or_else(|| InvalidReleaseId(text.chars().take(80).collect()))
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let (rest, build) = match text.rsplit_once("-build") {
+            Some((rest, number)) => (rest, Some(layout::build_number(number)?)),
+            None => (text, None),
+        };
+        // Products have dashes of their own (mozilla-vpn), versions have none.
+        let (product, version) = rest.rsplit_once('-')?;
+        let version = Version::parse(version).ok()?;
+        let product = product.to_ascii_lowercase();
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        let named = (1..=64).contains(&product.len()) && product.bytes().all(allowed);
+        named.then_some(Self { product, version, build })
+    }
+
+    /// What is released, such as `firefox`.
+    pub fn product(&self) -> &str {
+        &self.product
+    }
+
+    /// Its version.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Its build number.
+    pub fn build(&self) -> Option<u32> {
+        self.build
+    }
+
+    /// Whether `other`, read off a key, is this release or a newer one of the same product.
+    ///
+    /// A key below `releases/` has no build number; with the version under test it is hidden,
+    /// because the tree there is what the release under test is about to become.
+    fn hides(&self, other: &Self) -> bool {
+        let same_build_or_newer = match (self.build, other.build) {
+            (Some(under_test), Some(build)) => build >= under_test,
+            (None, _) | (_, None) => true,
+        };
+        layout::folders_of(&self.product).any(|folder| folder == other.product)
+            && (other.version > self.version || (other.version == self.version && same_build_or_newer))
+    }
+}
+
+impl fmt::Display for ReleaseId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}-{}", self.product, self.version)?;
+        self.build.map_or(Ok(()), |build| write!(formatter, "-build{build}"))
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for ReleaseId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'_, str>>::deserialize(deserializer)?;
+        Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+impl serde::Serialize for ReleaseId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// The table `[release]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReleaseConfig {
+    /// Hidden upstream, with everything newer of the same product.
+    pub under_test: Vec<ReleaseId>,
+}
+
+impl ReleaseConfig {
+    /// The first release under test that hides `key`.
+    pub fn hides(&self, key: &ObjectKey) -> Option<&ReleaseId> {
+        if self.under_test.is_empty() {
+            return None;
+        }
+        let release = layout::release_of(key)?;
+        self.under_test.iter().find(|under_test| under_test.hides(&release))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ReleaseConfig, ReleaseId};
+    use crate::model::ObjectKey;
+
+    #[test]
+    fn names_are_read_from_the_right() {
+        for (text, product, version, build) in [
+            ("firefox-83.0b3-build1", "firefox", "83.0b3", Some(1)),
+            ("Firefox-83.0-build12", "firefox", "83.0", Some(12)),
+            ("devedition-84.0b1-build2", "devedition", "84.0b1", Some(2)),
+            ("mozilla-vpn-2.35.0-build1", "mozilla-vpn", "2.35.0", Some(1)),
+            ("thunderbird-78.5.0esr", "thunderbird", "78.5.0esr", None),
+        ] {
+            let release = ReleaseId::parse(text).expect("a release");
+            assert_eq!(
+                (release.product(), release.version().to_string().as_str(), release.build()),
+                (product, version, build)
+            );
+            assert_eq!(release.to_string(), text.to_lowercase());
+        }
+    }
+
+    #[test]
+    fn what_does_not_name_a_release_is_refused() {
+        for text in [
+            "",
+            "firefox",
+            "83.0",
+            "-83.0",
+            "firefox-83.0-build",
+            "firefox-83.0-buildx",
+            "firefox-83.0-build-1",
+            "firefox-build1",
+            "firefox-83-build1",
+            "fire/fox-83.0",
+            "fire fox-83.0",
+        ] {
+            assert!(ReleaseId::parse(text).is_err(), "{text:?} was taken");
+        }
+    }
+
+    fn hidden(under_test: &[&str], key: &str) -> bool {
+        let under_test = under_test.iter().map(|name| ReleaseId::parse(name).expect("a release")).collect();
+        ReleaseConfig { under_test }.hides(&ObjectKey::parse(key).expect("a key")).is_some()
+    }
+
+    #[test]
+    fn a_release_under_test_hides_itself_and_everything_newer_of_its_product() {
+        for (key, expected) in [
+            ("pub/firefox/candidates/83.0b3-candidates/build2/win64/de/a.mar", true),
+            ("pub/firefox/candidates/83.0b3-candidates/build3/win64/de/a.mar", true),
+            ("pub/firefox/candidates/83.0b3-candidates/build10/win64/de/a.mar", true),
+            ("pub/firefox/candidates/83.0b3-candidates/build1/win64/de/a.mar", false),
+            ("pub/firefox/candidates/83.0b3-candidates/", true),
+            ("pub/firefox/candidates/83.0b2-candidates/build9/win64/de/a.mar", false),
+            ("pub/firefox/candidates/83.0b10-candidates/build1/win64/de/a.mar", true),
+            ("pub/firefox/candidates/83.0-candidates/build1/win64/de/a.mar", true),
+            ("pub/firefox/releases/83.0b3/win64/de/a.exe", true),
+            ("pub/firefox/releases/83.0b2/win64/de/a.exe", false),
+            ("pub/firefox/releases/82.0.3/win64/de/a.exe", false),
+            ("pub/firefox/releases/84.0/win64/de/a.exe", true),
+            ("pub/firefox/releases/partners/acme/de/83.0b3/mac/a.dmg", true),
+            ("pub/firefox/releases/partners/acme/de/82.0/mac/a.dmg", false),
+            ("pub/mozilla.org/firefox/releases/83.0b3/win64/de/a.exe", true),
+            ("pub/firefox//releases/83.0b3//win64/de/a.exe", true),
+            ("pub/devedition/releases/83.0b3/win64/de/a.exe", false),
+            ("pub/thunderbird/releases/84.0/win64/de/a.exe", false),
+            ("pub/firefox/releases/latest/README.txt", false),
+            ("pub/firefox/nightly/latest-mozilla-central/firefox-84.0a1.en-US.mac.dmg", false),
+            ("pub/firefox/nightly/2020/10/2020-10-20-09-41-42-mozilla-central/a.mar", false),
+            ("maven2/org/mozilla/geckoview/geckoview/999.0/geckoview-999.0.aar", false),
+        ] {
+            assert_eq!(hidden(&["firefox-83.0b3-build2"], key), expected, "{key}");
+        }
+    }
+
+    #[test]
+    fn an_esr_hides_releases_with_higher_numbers_and_a_release_hides_esrs_that_are_not_older() {
+        for (under_test, version, expected) in [
+            ("firefox-140.3.0esr-build1", "140.3.0esr", true),
+            ("firefox-140.3.0esr-build1", "140.4.0esr", true),
+            ("firefox-140.3.0esr-build1", "141.0", true),
+            ("firefox-140.3.0esr-build1", "140.2.0esr", false),
+            ("firefox-140.3.0esr-build1", "128.14.0esr", false),
+            ("firefox-140.0esr-build1", "140.0", false),
+            ("firefox-140.0-build1", "140.0esr", true),
+            ("firefox-143.0-build1", "140.3.0esr", false),
+        ] {
+            let key = format!("pub/firefox/releases/{version}/SHA256SUMS");
+            assert_eq!(hidden(&[under_test], &key), expected, "{under_test} and {version}");
+        }
+    }
+
+    #[test]
+    fn several_releases_may_be_under_test_and_each_hides_its_own_folder() {
+        let under_test = ["firefox-83.0-build1", "devedition-84.0b1", "mozilla-vpn-2.35.0-build1"];
+        for (key, expected) in [
+            ("pub/firefox/releases/83.0/a", true),
+            ("pub/devedition/candidates/84.0b1-candidates/build1/a", true),
+            ("pub/devedition/releases/83.0b9/a", false),
+            ("pub/vpn/releases/2.35.0/a", true),
+            ("pub/vpn/releases/2.34.1/a", false),
+        ] {
+            assert_eq!(hidden(&under_test, key), expected, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_begins_with_a_hidden_version_is_hidden() {
+        assert!(hidden(&["firefox-83.0-build1"], "pub/firefox/releases/83.0-real/a"));
+        assert!(!hidden(&["firefox-83.0-build1"], "pub/firefox/releases/1.5rc1/a"));
+    }
+
+    #[test]
+    fn misspelt_settings_are_refused() {
+        assert!(toml::from_str::<ReleaseConfig>("under_test = [\"firefox-83.0\"]").is_ok());
+        assert!(toml::from_str::<ReleaseConfig>("under_tests = []").is_err());
+        let error = toml::from_str::<ReleaseConfig>("under_test = [\"firefox\"]").expect_err("no version");
+        assert!(error.to_string().contains("firefox-83.0b3-build1"), "{error}");
+    }
+}

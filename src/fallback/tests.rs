@@ -1,0 +1,266 @@
+//! Decisions over whole sets of rules, and what is said of rules that do not read.
+
+use super::{Decision, Fallback, MOZILLA, Mode, ReadMethod, ReleaseConfig, Rule, Target};
+use crate::model::{BucketName, ObjectKey, Timestamp};
+
+fn bucket() -> BucketName {
+    BucketName::parse("stage").expect("a name")
+}
+
+fn key(text: &str) -> ObjectKey {
+    ObjectKey::parse(text).expect("a key")
+}
+
+#[derive(serde::Deserialize)]
+struct Rules {
+    #[serde(default)]
+    fallback: Vec<Rule>,
+}
+
+fn rules(text: &str) -> Result<Vec<Rule>, toml::de::Error> {
+    toml::from_str::<Rules>(text).map(|rules| rules.fallback)
+}
+
+fn rule(body: &str) -> Result<Rule, toml::de::Error> {
+    toml::from_str(body)
+}
+
+fn fallback(text: &str, under_test: &[&str]) -> Fallback {
+    let release = toml::from_str::<ReleaseConfig>(&format!("under_test = {under_test:?}")).expect("releases");
+    let environment = |name: &str| match name {
+        "PROD_ACCESS_KEY_ID" => Some("AKIDEXAMPLE".to_owned()),
+        "PROD_SECRET_ACCESS_KEY" => Some("correct-horse".to_owned()),
+        _ => None,
+    };
+    Fallback::new([(bucket(), rules(text).expect("rules"))], release, environment).expect("key pairs")
+}
+
+/// A decision in a few words.
+fn told(decision: &Decision<'_>) -> String {
+    match decision {
+        Decision::NoRule => "no rule".to_owned(),
+        Decision::UnderTest { release } => format!("under test: {release}"),
+        Decision::Deny { rule } => format!("deny by {rule}"),
+        Decision::NotMappable { rule } => format!("not mappable by {rule}"),
+        Decision::Redirect(redirect) => {
+            let location = redirect.location(Timestamp::from_ms(0)).expect("an address");
+            format!("{} {location} by {}", redirect.status.as_u16(), redirect.rule)
+        }
+    }
+}
+
+const RULES: &str = r#"
+    [[fallback]]
+    match = "pub/**/private/**"
+    mode = "deny"
+
+    [[fallback]]
+    match = "pub/head/**"
+    methods = ["HEAD"]
+    mode = "redirect"
+    to = "https://head.example"
+
+    [[fallback]]
+    match = "pub/**"
+    mode = "redirect"
+    to = "https://archive.mozilla.org/"
+    status = 307
+
+    [[fallback]]
+    match = "pub/never/**"
+    mode = "deny"
+"#;
+
+#[test]
+fn the_first_rule_that_matches_decides() {
+    let fallback = fallback(RULES, &["firefox-83.0-build1"]);
+    for (method, text, expected) in [
+        (ReadMethod::Get, "pub/a b", "307 https://archive.mozilla.org/pub/a%20b by #3 pub/**"),
+        (ReadMethod::Head, "pub/a", "307 https://archive.mozilla.org/pub/a by #3 pub/**"),
+        (ReadMethod::Get, "pub/x/private/a", "deny by #1 pub/**/private/**"),
+        (ReadMethod::Head, "pub/head/a", "302 https://head.example/pub/head/a by #2 pub/head/**"),
+        (ReadMethod::Get, "pub/head/a", "307 https://archive.mozilla.org/pub/head/a by #3 pub/**"),
+        (ReadMethod::Get, "pub/never/a", "307 https://archive.mozilla.org/pub/never/a by #3 pub/**"),
+        (ReadMethod::Get, "other/a", "no rule"),
+        (ReadMethod::Get, "pub/../../a", "not mappable by #3 pub/**"),
+        (ReadMethod::Get, "pub/firefox/releases/83.0/a", "under test: firefox-83.0-build1"),
+        (ReadMethod::Head, "pub/firefox/releases/84.0/private/a", "under test: firefox-83.0-build1"),
+        (
+            ReadMethod::Get,
+            "pub/firefox/releases/82.0/a",
+            "307 https://archive.mozilla.org/pub/firefox/releases/82.0/a by #3 pub/**",
+        ),
+    ] {
+        let key = key(text);
+        assert_eq!(told(&fallback.decide(&bucket(), &key, method)), expected, "{method:?} {text}");
+    }
+}
+
+#[test]
+fn a_bucket_without_rules_has_no_upstream() {
+    let other = BucketName::parse("other").expect("a name");
+    let fallback = fallback(RULES, &["firefox-83.0-build1"]);
+    let key = key("pub/firefox/releases/83.0/a");
+    assert_eq!(fallback.decide(&other, &key, ReadMethod::Get), Decision::NoRule);
+    assert!(!fallback.covers(&other, &key));
+}
+
+#[test]
+fn a_key_needs_a_tombstone_where_a_rule_could_answer_it() {
+    let fallback = fallback(RULES, &["firefox-83.0-build1"]);
+    for (text, expected) in [
+        ("pub/a", true),
+        ("pub/head/a", true),
+        ("pub/x/private/a", false),
+        ("other/a", false),
+        // Hidden today, but perhaps not when the next release is under test.
+        ("pub/firefox/releases/83.0/a", true),
+    ] {
+        assert_eq!(fallback.covers(&bucket(), &key(text)), expected, "{text}");
+    }
+}
+
+#[test]
+fn presigned_addresses_are_signed_for_the_upstream_and_expire() {
+    let text = r#"
+        [[fallback]]
+        match = "**"
+        mode = "presign"
+        expires = "15m"
+        s3 = { bucket = "prod", region = "eu-central-1", endpoint = "https://s3.example", credentials = "PROD" }
+    "#;
+    let fallback = fallback(text, &[]);
+    let key = key("pub/a b+c");
+    let Decision::Redirect(redirect) = fallback.decide(&bucket(), &key, ReadMethod::Get) else {
+        panic!("no redirect");
+    };
+    let location = redirect.location(Timestamp::from_seconds(1_700_000_000)).expect("a link");
+    assert!(location.starts_with("https://s3.example/prod/pub/a%20b%2Bc?"), "{location}");
+    for part in [
+        "X-Amz-Expires=900",
+        "X-Amz-Credential=AKIDEXAMPLE%2F20231114%2Feu-central-1%2Fs3",
+        "X-Amz-Signature=",
+    ] {
+        assert!(location.contains(part), "{part} is not in {location}");
+    }
+    assert!(!location.contains("horse"));
+    assert!(matches!(redirect.target, Target::Presigned { .. }));
+    let Decision::Redirect(head) = fallback.decide(&bucket(), &key, ReadMethod::Head) else {
+        panic!("no redirect");
+    };
+    assert_ne!(head.location(Timestamp::from_seconds(1_700_000_000)).expect("a link"), location);
+    let up = self::key("pub/../x");
+    assert!(matches!(fallback.decide(&bucket(), &up, ReadMethod::Get), Decision::NotMappable { .. }));
+}
+
+#[test]
+fn credentials_that_are_not_in_the_environment_are_an_error_with_their_names() {
+    let text = r#"
+        [[fallback]]
+        match = "pub/**"
+        mode = "presign"
+        s3 = { bucket = "prod", region = "eu-central-1", credentials = "OTHER" }
+    "#;
+    let error = Fallback::new([(bucket(), rules(text).expect("rules"))], ReleaseConfig::default(), |_| None)
+        .expect_err("nothing is set");
+    assert!(error.to_string().contains("OTHER_ACCESS_KEY_ID"), "{error}");
+    assert!(error.to_string().contains("pub/**"), "{error}");
+}
+
+#[test]
+fn rules_say_what_is_wrong_with_them() {
+    const TO: &str = "to = \"https://a.example/\"\n";
+    const S3: &str = "s3 = { bucket = \"prod\", region = \"us-east-1\", credentials = \"PROD\" }\n";
+    for (body, said) in [
+        ("mode = \"auto\"\n".to_owned() + TO, "mode = \"auto\" is not supported yet"),
+        ("mode = \"proxy\"\n".to_owned() + TO, "mode = \"proxy\" is not supported yet"),
+        ("mode = \"cache\"\n".to_owned() + TO, "mode = \"cache\" is not supported yet"),
+        ("mode = \"redirect\"\nlist = \"merge\"\n".to_owned() + TO, "list = \"merge\" is not supported yet"),
+        ("mode = \"redirect\"\nprobe = true\n".to_owned() + TO, "probe = true is not supported yet"),
+        ("mode = \"redirect\"\ngcs = { bucket = \"prod\" }\n".to_owned(), "`gcs` is not supported yet"),
+        ("mode = \"redirect\"\n".to_owned(), "needs `to`"),
+        ("mode = \"redirect\"\n".to_owned() + S3, "needs `to`"),
+        ("mode = \"presign\"\n".to_owned() + TO, "needs `s3`"),
+        ("mode = \"presign\"\n".to_owned() + S3 + TO, "both `to` and `s3`"),
+        ("mode = \"presign\"\nexpires = \"8d\"\n".to_owned() + S3, "1s to 7 days"),
+        ("mode = \"presign\"\nexpires = \"-1h\"\n".to_owned() + S3, "1s to 7 days"),
+        ("mode = \"presign\"\nexpires = \"soon\"\n".to_owned() + S3, "1s to 7 days"),
+        ("mode = \"redirect\"\nstatus = 301\n".to_owned() + TO, "write 302 or 307"),
+        ("mode = \"redirect\"\nmethods = []\n".to_owned() + TO, "`methods` is empty"),
+        ("mode = \"redirect\"\nmethods = [\"PUT\"]\n".to_owned() + TO, "PUT"),
+        ("mode = \"redirect\"\nlist = \"all\"\n".to_owned() + TO, "write \"local\""),
+        ("mode = \"tunnel\"\n".to_owned() + TO, "\"redirect\", \"presign\" or \"deny\""),
+        ("mode = \"redirect\"\nto = \"https://a.example/x\"\n".to_owned(), "must end in '/'"),
+        ("mode = \"redirect\"\nttl = 3\n".to_owned() + TO, "ttl"),
+        (TO.to_owned(), "mode"),
+    ] {
+        let error = rule(&format!("match = \"pub/**\"\n{body}")).expect_err(&body).to_string();
+        assert!(error.contains(said), "{body}: {error}");
+    }
+    for pattern in ["", "pub/[", "pub/{a"] {
+        let error = rule(&format!("match = {pattern:?}\nmode = \"deny\"")).expect_err(pattern).to_string();
+        assert!(error.contains("match"), "{error}");
+    }
+}
+
+#[test]
+fn settings_that_say_what_holds_anyway_are_taken() {
+    let text = "match = \"pub/**\"\nmode = \"redirect\"\nto = \"https://a.example/\"\nlist = \"local\"\nprobe = false";
+    assert_eq!(rule(text).expect("a rule").mode(), Mode::Redirect);
+    let denied = "match = \"pub/**\"\nmode = \"deny\"\nto = \"https://a.example/\"";
+    assert_eq!(rule(denied).expect("a rule").mode(), Mode::Deny);
+}
+
+#[test]
+fn a_rule_that_is_shown_reads_back_as_itself() {
+    for text in [
+        "match = \"pub/**\"\nmode = \"redirect\"\nto = \"https://a.example/b/\"\nstatus = 307\nmethods = [\"HEAD\"]",
+        "match = \"pub/**\"\nmode = \"deny\"",
+        "match = \"a\"\nmode = \"presign\"\nexpires = \"2h\"\ns3 = { bucket = \"prod\", region = \"us-east-1\", credentials = \"PROD\" }",
+    ] {
+        let shown = toml::to_string(&rule(text).expect("a rule")).expect("TOML");
+        let again = toml::to_string(&rule(&shown).expect("a rule")).expect("TOML");
+        assert_eq!(again, shown, "{text}");
+    }
+}
+
+#[test]
+fn the_mozilla_preset_sends_previous_releases_to_production() {
+    #[derive(serde::Deserialize)]
+    struct Preset {
+        bucket: Vec<Bucket>,
+        release: ReleaseConfig,
+    }
+    #[derive(serde::Deserialize)]
+    struct Bucket {
+        name: BucketName,
+        #[serde(default)]
+        fallback: Vec<Rule>,
+    }
+    let preset: Preset = toml::from_str(MOZILLA).expect("the preset reads");
+    let buckets = preset.bucket.into_iter().map(|bucket| (bucket.name, bucket.fallback));
+    let fallback = Fallback::new(buckets, preset.release, |_| None).expect("no key pairs needed");
+    for (bucket, text, expected) in [
+        (
+            "net-mozaws-stage-delivery-firefox",
+            "pub/firefox/releases/82.0/win64/de/Firefox Setup 82.0.exe",
+            "302 https://archive.mozilla.org/pub/firefox/releases/82.0/win64/de/Firefox%20Setup%2082.0.exe by #1 pub/**",
+        ),
+        (
+            "moz-fx-productdelivery-no-7d6a-productdelivery",
+            "pub/firefox/candidates/82.0-candidates/build1/linux-x86_64_info.txt",
+            "302 https://archive.mozilla.org/pub/firefox/candidates/82.0-candidates/build1/linux-x86_64_info.txt by #1 pub/**",
+        ),
+        (
+            "maven-default-s3-upload-bucket-13gy5ufwa3qv",
+            "maven2/org/mozilla/a/1/a-1.pom",
+            "302 https://maven.mozilla.org/maven2/org/mozilla/a/1/a-1.pom by #1 maven2/**",
+        ),
+        ("mozilla-releng-dep-partner", "pub/firefox/releases/82.0/a", "no rule"),
+        ("net-mozaws-stage-delivery-archive", "private/a", "no rule"),
+    ] {
+        let bucket = BucketName::parse(bucket).expect("a name");
+        let key = key(text);
+        assert_eq!(told(&fallback.decide(&bucket, &key, ReadMethod::Get)), expected, "{text}");
+    }
+}
