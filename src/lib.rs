@@ -14,3 +14,5 @@ pub mod xml;
 
 pub mod presented;
 
+pub mod store;
+

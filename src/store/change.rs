@@ -1,0 +1,202 @@
+//! The write transaction: what a job may use while it runs, and how a group of jobs ends.
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension as _, Params, Row};
+
+use super::blob::BlobFile;
+use super::error::Error;
+use super::shared::Shared;
+use super::statement;
+use super::writer::Settings;
+use crate::model::{Owner, Timestamp};
+
+/// The writing connection and the transaction of the group in work.
+pub(super) struct Change {
+    connection: Connection,
+    shared: Arc<Shared>,
+    settings: Settings,
+    /// The last sequence number that was given out.
+    sequence: u64,
+    /// The last one that is on disk.
+    committed: u64,
+    /// When the first content that this group gave up became garbage.
+    garbage: Option<u64>,
+    /// Why the transaction cannot go on: SQLite ends it by itself when the disk is full.
+    broken: Option<Error>,
+    /// Files that the group's rows name.
+    placed: Vec<BlobFile>,
+    /// Files of groups whose commit failed. Whether their rows would come back after a crash is
+    /// certain only after the next commit, so they wait for it.
+    doubtful: Vec<BlobFile>,
+}
+
+impl Change {
+    /// The writing connection of a store.
+    pub(super) fn new(connection: Connection, shared: Arc<Shared>, settings: Settings) -> Self {
+        Self {
+            connection,
+            shared,
+            settings,
+            sequence: settings.sequence,
+            committed: settings.sequence,
+            garbage: None,
+            broken: None,
+            placed: Vec::new(),
+            doubtful: Vec::new(),
+        }
+    }
+
+    /// Begins a group.
+    pub(super) fn begin(&mut self) -> Result<(), Error> {
+        self.garbage = None;
+        self.broken = None;
+        self.execute(statement::BEGIN, []).map(drop).map_err(|error| self.shared.folder.explain_index(error))
+    }
+
+    /// Runs one job. If it fails, nothing that it did remains.
+    pub(super) fn attempt<T>(&mut self, job: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
+        if let Some(error) = &self.broken {
+            return Err(error.clone());
+        }
+        let placed = self.placed.len();
+        let done = self.execute(statement::SAVEPOINT, []).and_then(|_| {
+            let done = job(self)?;
+            self.execute(statement::RELEASE, [])?;
+            Ok(done)
+        });
+        done.map_err(|error| {
+            let error = self.shared.folder.explain_index(error);
+            self.placed.truncate(placed);
+            if self.roll_back_job().is_err() {
+                self.broken = Some(error.clone());
+            }
+            error
+        })
+    }
+
+    fn roll_back_job(&mut self) -> Result<(), Error> {
+        self.execute(statement::ROLLBACK_TO, [])?;
+        self.execute(statement::RELEASE, []).map(drop)
+    }
+
+    /// Ends a group: everything that its jobs did is on disk now, or nothing is.
+    pub(super) fn commit(&mut self) -> Result<(), Error> {
+        let outcome = match self.broken.take() {
+            Some(error) => Err(error),
+            None => self.write_commit().map_err(|error| self.shared.folder.explain_index(error)),
+        };
+        if outcome.is_ok() {
+            self.placed.drain(..).for_each(BlobFile::keep);
+            self.doubtful.clear();
+            self.committed = self.sequence;
+            self.shared.pins.committed(self.committed, self.garbage);
+        } else {
+            self.doubtful.append(&mut self.placed);
+            if !self.connection.is_autocommit() {
+                // If even this fails, the next BEGIN says so.
+                drop(self.execute(statement::ROLLBACK, []));
+            }
+        }
+        outcome
+    }
+
+    fn write_commit(&mut self) -> Result<(), Error> {
+        if self.sequence != self.committed {
+            self.execute(statement::WRITE_SEQUENCE, [i64_of(self.sequence)])?;
+        }
+        self.execute(statement::COMMIT, []).map(drop)
+    }
+
+    /// Copies the log into the index. A log of more than `log_pages_max` pages is begun anew.
+    pub(super) fn checkpoint(&mut self, log_pages_max: i64) -> Result<(), Error> {
+        let log_pages: i64 =
+            self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(1))?;
+        if log_pages > log_pages_max {
+            self.connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()))?;
+        }
+        Ok(())
+    }
+
+    /// A sequence number that was never used.
+    pub(super) fn next_sequence(&mut self) -> u64 {
+        self.sequence += 1;
+        self.sequence
+    }
+
+    /// The time of the change.
+    pub(super) fn now(&self) -> Timestamp {
+        self.settings.clock.now()
+    }
+
+    /// The least size of a part that is not the last one.
+    pub(super) fn part_min_bytes(&self) -> u64 {
+        self.settings.part_min_bytes
+    }
+
+    /// A row of this change names the file: it stays if the change is committed.
+    pub(super) fn place(&mut self, file: BlobFile) {
+        self.placed.push(file);
+    }
+
+    /// Something became garbage at `sequence`.
+    pub(super) fn note_garbage(&mut self, sequence: u64) {
+        self.garbage.get_or_insert(sequence);
+    }
+
+    /// The row of an owner, which is made if need be.
+    pub(super) fn owner_id(&mut self, owner: &Owner) -> Result<i64, Error> {
+        let names = [&owner.id, &owner.display_name];
+        if let Some(id) = self.find(statement::FIND_OWNER, names, |row| Ok(row.get(0)?))? {
+            return Ok(id);
+        }
+        let mut insert = self.connection.prepare_cached(statement::INSERT_OWNER)?;
+        Ok(insert.query_row(names, |row| row.get(0))?)
+    }
+
+    /// Runs a statement and says how many rows it changed.
+    pub(super) fn execute(&mut self, sql: &'static str, params: impl Params) -> Result<usize, Error> {
+        execute(&self.connection, sql, params)
+    }
+
+    /// The first row of a statement.
+    pub(super) fn find<T>(
+        &self,
+        sql: &'static str,
+        params: impl Params,
+        read: impl FnOnce(&Row<'_>) -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        find(&self.connection, sql, params, read)
+    }
+
+    /// The connection, for the functions that reading connections share.
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+/// Runs a statement and says how many rows it changed.
+pub(super) fn execute(
+    connection: &Connection,
+    sql: &'static str,
+    params: impl Params,
+) -> Result<usize, Error> {
+    Ok(connection.prepare_cached(sql)?.execute(params)?)
+}
+
+/// The first row of a statement.
+pub(super) fn find<T>(
+    connection: &Connection,
+    sql: &'static str,
+    params: impl Params,
+    read: impl FnOnce(&Row<'_>) -> Result<T, Error>,
+) -> Result<Option<T>, Error> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let found = statement.query_row(params, |row| Ok(read(row))).optional()?;
+    found.transpose()
+}
+
+/// Numbers of the store stay far below 2^63.
+pub(super) fn i64_of(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,233 @@
+//! The data folder: its lock, its layout, and how much room the disk under it has.
+//!
+//! ```text
+//! lock          held by the process that serves the folder; names it
+//! index.sqlite  and its -wal and -shm
+//! staging/      bodies on their way in
+//! blobs/xx/     bodies that rows name; xx are the last two digits of the name
+//! ```
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::fs::FlockOperation;
+
+use super::error::{Error, OpenError};
+use super::{Durability, Options};
+
+/// The data folder of an open store.
+#[derive(Debug)]
+pub(super) struct Folder {
+    root: PathBuf,
+    durability: Durability,
+    reserve_bytes: u64,
+    /// Begins the name of every file that this process makes, so that the sweep of what earlier
+    /// processes left behind can tell them apart.
+    run: String,
+    files: AtomicU64,
+    /// Held open: closing it would release the lock.
+    _lock: File,
+}
+
+/// The name of a blob's file: 28 hexadecimal digits, and so never a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct BlobName(String);
+
+impl BlobName {
+    const LENGTH: usize = 28;
+
+    /// Reads a name from a row or a folder.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        (text.len() == Self::LENGTH && text.bytes().all(digit)).then(|| Self(text.to_owned()))
+    }
+
+    /// The name as text.
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The folder of the file below `blobs/`.
+    fn shelf(&self) -> &str {
+        &self.0[Self::LENGTH - 2..]
+    }
+}
+
+impl Folder {
+    /// Takes the lock of a folder, which is made if need be.
+    pub(super) fn open(options: &Options) -> Result<Self, OpenError> {
+        let root = options.data_dir.clone();
+        let refused = |source| OpenError::NotWritable {
+            folder: root.clone(),
+            uid: rustix::process::geteuid().as_raw(),
+            source,
+        };
+        fs::create_dir_all(&root).map_err(refused)?;
+        let lock = lock(&root)?;
+        for below in ["staging", "blobs"] {
+            match fs::create_dir(root.join(below)) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(refused(error)),
+                _ => {}
+            }
+        }
+        let mut random = [0; 8];
+        getrandom::fill(&mut random).map_err(|error| refused(io::Error::other(error.to_string())))?;
+        let folder = Self {
+            durability: options.durability,
+            reserve_bytes: options.reserve_bytes,
+            run: hex::encode(random),
+            files: AtomicU64::new(0),
+            _lock: lock,
+            root: root.clone(),
+        };
+        folder.sync_folder(&root).map_err(refused)?;
+        Ok(folder)
+    }
+
+    /// The folder itself.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The index.
+    pub(super) fn index(&self) -> PathBuf {
+        self.root.join("index.sqlite")
+    }
+
+    /// Where bodies are on their way in.
+    pub(super) fn staging(&self) -> PathBuf {
+        self.root.join("staging")
+    }
+
+    /// Where bodies are that rows name.
+    pub(super) fn blobs(&self) -> PathBuf {
+        self.root.join("blobs")
+    }
+
+    /// Where a body is on its way in.
+    pub(super) fn staging_path(&self, name: &BlobName) -> PathBuf {
+        self.staging().join(name.as_str())
+    }
+
+    /// Where a blob is.
+    pub(super) fn blob_path(&self, name: &BlobName) -> PathBuf {
+        self.blobs().join(name.shelf()).join(name.as_str())
+    }
+
+    /// What an answered write survives.
+    pub(super) fn durability(&self) -> Durability {
+        self.durability
+    }
+
+    /// A name that was never used in this folder.
+    pub(super) fn new_name(&self) -> BlobName {
+        BlobName(format!("{}{:012x}", self.run, self.files.fetch_add(1, Ordering::Relaxed)))
+    }
+
+    /// Whether this process made the file of that name.
+    pub(super) fn is_ours(&self, file_name: &str) -> bool {
+        file_name.starts_with(&self.run)
+    }
+
+    /// Moves a finished file from `staging/` to `blobs/`; on return it survives power loss there.
+    pub(super) fn place(&self, name: &BlobName) -> Result<(), Error> {
+        let (from, to) = (self.staging_path(name), self.blob_path(name));
+        let folder = self.blobs().join(name.shelf());
+        let moved = fs::rename(&from, &to).or_else(|error| {
+            if error.kind() != io::ErrorKind::NotFound {
+                return Err(error);
+            }
+            fs::create_dir_all(&folder)?;
+            self.sync_folder(&self.blobs())?;
+            fs::rename(&from, &to)
+        });
+        moved.and_then(|()| self.sync_folder(&folder)).map_err(|error| self.explain(&to, error))
+    }
+
+    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        match self.durability {
+            Durability::Synced => File::open(folder)?.sync_all(),
+            Durability::Ephemeral => Ok(()),
+        }
+    }
+
+    /// Refuses `more_bytes` that would not leave the reserve free.
+    pub(super) fn check_room(&self, more_bytes: u64) -> Result<(), Error> {
+        match self.available_bytes() {
+            Some(available) if available < self.reserve_bytes.saturating_add(more_bytes) => Err(self.full()),
+            _ => Ok(()),
+        }
+    }
+
+    /// `None` where the file system does not say.
+    fn available_bytes(&self) -> Option<u64> {
+        let space = rustix::fs::statvfs(&self.root).ok()?;
+        Some(space.f_bavail.saturating_mul(space.f_frsize))
+    }
+
+    fn full(&self) -> Error {
+        Error::Full {
+            folder: self.root.clone(),
+            available_bytes: self.available_bytes().unwrap_or(0),
+            reserve_bytes: self.reserve_bytes,
+        }
+    }
+
+    /// An error of a file, told apart from a full disk.
+    pub(super) fn explain(&self, path: &Path, source: io::Error) -> Error {
+        if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+            self.full()
+        } else {
+            Error::File { path: path.to_owned(), source: Arc::new(source) }
+        }
+    }
+
+    /// An error of the index, told apart from a full disk.
+    pub(super) fn explain_index(&self, error: Error) -> Error {
+        let Error::Index(source) = &error else { return error };
+        match source.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DiskFull) => self.full(),
+            // SQLite calls a full disk by this name too, where a sync or a quota finds it.
+            Some(rusqlite::ErrorCode::SystemIoFailure)
+                if self.available_bytes().is_some_and(|available| available < 1 << 20) =>
+            {
+                self.full()
+            }
+            _ => error,
+        }
+    }
+}
+
+/// Takes the lock and writes down who holds it.
+fn lock(root: &Path) -> Result<File, OpenError> {
+    let path = root.join("lock");
+    let refused = |source: io::Error| OpenError::NotWritable {
+        folder: root.to_owned(),
+        uid: rustix::process::geteuid().as_raw(),
+        source,
+    };
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(refused)?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            let mut holder = String::new();
+            // Who holds it is only told to people; a file that does not say is no reason to fail.
+            let pid = file.read_to_string(&mut holder).ok().and_then(|_| holder.trim().parse().ok());
+            return Err(OpenError::Locked { folder: root.to_owned(), pid });
+        }
+        Err(error) => return Err(refused(error.into())),
+    }
+    let named =
+        file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
+    named.map_err(refused)?;
+    Ok(file)
+}

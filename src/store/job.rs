@@ -1,0 +1,172 @@
+//! What the writer is asked to do, as one closed set.
+
+use tokio::sync::oneshot;
+
+use super::bucket::{Bucket, NewBucket};
+use super::change::Change;
+use super::error::Error;
+use super::object::{CopyObject, DeleteObject, Deleted, Object, ObjectRef, PutObject};
+use super::sweep::Swept;
+use super::upload::{CompleteUpload, CopyPart, NewUpload, Part, PutPart, Upload, UploadRef};
+use crate::model::{BucketName, Tags};
+
+/// Where an answer goes. Whoever asked may be gone: the work is done all the same.
+pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
+
+/// What each key of a deletion came to.
+pub(super) type Deletions = Vec<Result<Deleted, Error>>;
+
+/// One verb of the store, and where its answer goes.
+pub(super) enum Job {
+    CreateBucket(NewBucket, Reply<Bucket>),
+    DeleteBucket(BucketName, Reply<()>),
+    PutObject(Box<PutObject>, Reply<Object>),
+    CopyObject(Box<CopyObject>, Reply<Object>),
+    SetTags(ObjectRef, Tags, Reply<()>),
+    DeleteObjects(BucketName, Vec<DeleteObject>, Reply<Deletions>),
+    CreateUpload(Box<NewUpload>, Reply<Upload>),
+    PutPart(Box<PutPart>, Reply<Part>),
+    CopyPart(Box<CopyPart>, Reply<Part>),
+    CompleteUpload(Box<CompleteUpload>, Reply<Object>),
+    AbortUpload(UploadRef, Reply<()>),
+    /// Removes some of the content that became garbage at this sequence number or earlier.
+    Sweep(u64, Reply<Swept>),
+    /// Runs SQL on the writing connection, so that tests can make it fail.
+    #[cfg(test)]
+    Sql(String, Reply<()>),
+    /// Ends the thread.
+    Close,
+}
+
+/// An answer that is held back until the group is committed.
+pub(super) struct Held<T> {
+    result: Result<T, Error>,
+    reply: Reply<T>,
+}
+
+/// The answer to a job.
+pub(super) enum Answer {
+    Nothing(Held<()>),
+    Bucket(Held<Bucket>),
+    Object(Held<Object>),
+    Deletions(Held<Deletions>),
+    Upload(Held<Upload>),
+    Part(Held<Part>),
+    Swept(Held<Swept>),
+    /// `Close` has none.
+    None,
+}
+
+impl Job {
+    /// How many bytes the job brings along.
+    pub(super) fn weight_bytes(&self) -> usize {
+        match self {
+            Self::PutObject(put, _) => put.staged.inline_bytes(),
+            Self::PutPart(part, _) => part.staged.inline_bytes(),
+            Self::DeleteObjects(_, deletes, _) => deletes.len() * 4096,
+            Self::CompleteUpload(complete, _) => complete.parts.len() * 256,
+            Self::CreateBucket(..)
+            | Self::DeleteBucket(..)
+            | Self::CopyObject(..)
+            | Self::CreateUpload(..)
+            | Self::CopyPart(..)
+            | Self::SetTags(..)
+            | Self::AbortUpload(..)
+            | Self::Sweep(..)
+            | Self::Close => 0,
+            #[cfg(test)]
+            Self::Sql(..) => 0,
+        }
+    }
+
+    /// Does the work, if the group's transaction could be begun.
+    pub(super) fn run(self, change: &mut Change, begun: &Result<(), Error>) -> Answer {
+        use super::{bucket, object, sweep, upload};
+        let mut run = Run { change, begun };
+        match self {
+            Self::CreateBucket(new, reply) => {
+                Answer::Bucket(run.held(reply, |change| bucket::create(change, new)))
+            }
+            Self::DeleteBucket(name, reply) => {
+                Answer::Nothing(run.held(reply, |change| bucket::delete(change, &name)))
+            }
+            Self::PutObject(put, reply) => {
+                Answer::Object(run.held(reply, |change| object::put(change, *put)))
+            }
+            Self::CopyObject(copy, reply) => {
+                Answer::Object(run.held(reply, |change| object::copy(change, *copy)))
+            }
+            Self::SetTags(object, tags, reply) => {
+                Answer::Nothing(run.held(reply, |change| object::set_tags(change, object, &tags)))
+            }
+            Self::DeleteObjects(bucket, deletes, reply) => {
+                Answer::Deletions(run.held(reply, |change| object::delete(change, &bucket, &deletes)))
+            }
+            Self::CreateUpload(new, reply) => {
+                Answer::Upload(run.held(reply, |change| upload::create(change, *new)))
+            }
+            Self::PutPart(part, reply) => {
+                Answer::Part(run.held(reply, |change| upload::put_part(change, *part)))
+            }
+            Self::CopyPart(part, reply) => {
+                Answer::Part(run.held(reply, |change| upload::copy_part(change, *part)))
+            }
+            Self::CompleteUpload(complete, reply) => {
+                Answer::Object(run.held(reply, |change| upload::complete(change, &complete)))
+            }
+            Self::AbortUpload(upload, reply) => {
+                Answer::Nothing(run.held(reply, |change| upload::abort(change, &upload)))
+            }
+            Self::Sweep(up_to, reply) => {
+                Answer::Swept(run.held(reply, |change| sweep::collect(change.connection(), up_to)))
+            }
+            #[cfg(test)]
+            Self::Sql(sql, reply) => Answer::Nothing(
+                run.held(reply, |change| change.connection().execute_batch(&sql).map_err(Error::from)),
+            ),
+            Self::Close => Answer::None,
+        }
+    }
+}
+
+struct Run<'a> {
+    change: &'a mut Change,
+    begun: &'a Result<(), Error>,
+}
+
+impl Run<'_> {
+    fn held<T>(&mut self, reply: Reply<T>, job: impl FnOnce(&mut Change) -> Result<T, Error>) -> Held<T> {
+        let result = match self.begun {
+            Ok(()) => self.change.attempt(job),
+            Err(error) => Err(error.clone()),
+        };
+        Held { result, reply }
+    }
+}
+
+impl Answer {
+    /// Answers, now that it is known how the commit went.
+    pub(super) fn send(self, committed: &Result<(), Error>) {
+        match self {
+            Self::Nothing(held) => held.send(committed),
+            Self::Bucket(held) => held.send(committed),
+            Self::Object(held) => held.send(committed),
+            Self::Deletions(held) => held.send(committed),
+            Self::Upload(held) => held.send(committed),
+            Self::Part(held) => held.send(committed),
+            Self::Swept(held) => held.send(committed),
+            Self::None => {}
+        }
+    }
+}
+
+impl<T> Held<T> {
+    fn send(self, committed: &Result<(), Error>) {
+        // A refusal may rest on what another job of the group did, so it falls with the group.
+        let answer = match committed {
+            Ok(()) => self.result,
+            Err(error) => Err(error.clone()),
+        };
+        drop(self.reply.send(answer));
+    }
+}

@@ -1,0 +1,176 @@
+//! Objects: what one committed version is, and what can be asked of it.
+
+mod copy;
+mod find;
+mod put;
+mod tags;
+
+pub(super) use copy::{copy, source};
+pub(super) use find::{Current, Kind, current, find, find_row};
+pub(super) use put::{delete, insert_content, put, replace};
+pub(super) use tags::set_tags;
+
+use super::content::Content;
+use super::staging::Staged;
+use crate::model::{
+    BucketName, Checksum, ETag, Metadata, ObjectKey, ObjectState, Owner, ReadConditions, Tags, Timestamp,
+    VersionId, WriteConditions,
+};
+
+/// One committed version of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    /// Its bucket.
+    pub bucket: BucketName,
+    /// Its key.
+    pub key: ObjectKey,
+    /// Its version.
+    pub version_id: VersionId,
+    /// A number that grows with every write of any object and is never used again.
+    pub generation: u64,
+    /// How often its metadata was changed since it was written, counted from 1.
+    pub metageneration: u64,
+    /// When it was written.
+    pub modified: Timestamp,
+    /// Its size.
+    pub size_bytes: u64,
+    /// Its entity tag.
+    pub etag: ETag,
+    /// The MD5 of its bytes, where it was written in one request or copied from such an object.
+    pub md5: Option<[u8; 16]>,
+    /// The CRC-32C of its bytes, where it is known.
+    pub crc32c: Option<u32>,
+    /// The checksum that S3 shows.
+    pub checksum: Option<Checksum>,
+    /// Its headers and user metadata.
+    pub metadata: Metadata,
+    /// Its tags.
+    pub tags: Tags,
+    /// Whose it is.
+    pub owner: Owner,
+    /// How many parts it was uploaded in; `None` if it was not a multipart upload.
+    pub parts: Option<u16>,
+    pub(super) content_id: i64,
+}
+
+impl Object {
+    /// What conditions are compared with.
+    pub fn state(&self) -> ObjectState {
+        ObjectState {
+            etag: self.etag.clone(),
+            modified: self.modified,
+            size_bytes: self.size_bytes,
+            generation: self.generation,
+            metageneration: self.metageneration,
+        }
+    }
+}
+
+/// What is found under a key.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "made once a request and taken apart at once")]
+pub enum Lookup {
+    /// An object, and its bytes: nothing that happens to the object later can take them away.
+    Here(Object, Content),
+    /// The current version is a delete marker.
+    DeleteMarker {
+        /// The marker's own version.
+        version_id: VersionId,
+        /// When it was made.
+        modified: Timestamp,
+    },
+    /// The key was deleted here, and whatever an upstream has under it must not be seen.
+    Tombstone,
+    /// Nothing is known of the key, or it has no such version.
+    Absent,
+    /// There is no such bucket.
+    NoBucket,
+}
+
+/// An object to be written.
+#[derive(Debug)]
+pub struct PutObject {
+    /// Where to.
+    pub bucket: BucketName,
+    /// Under which key.
+    pub key: ObjectKey,
+    /// Its bytes.
+    pub staged: Staged,
+    /// Its headers and user metadata.
+    pub metadata: Metadata,
+    /// Its tags.
+    pub tags: Tags,
+    /// Whose it shall be.
+    pub owner: Owner,
+    /// The checksum to show; `None` for the CRC64NVME of the bytes, as S3 does.
+    pub checksum: Option<Checksum>,
+    /// What must hold of the object that it replaces.
+    pub conditions: WriteConditions,
+}
+
+/// Names an object.
+#[derive(Debug, Clone)]
+pub struct ObjectRef {
+    /// Its bucket.
+    pub bucket: BucketName,
+    /// Its key.
+    pub key: ObjectKey,
+    /// Its version; `None` for the current one.
+    pub version: Option<VersionId>,
+}
+
+/// The source of a copy.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Its bucket.
+    pub bucket: BucketName,
+    /// Its key.
+    pub key: ObjectKey,
+    /// Its version; `None` for the current one.
+    pub version: Option<VersionId>,
+    /// What must hold of it.
+    pub conditions: ReadConditions,
+    /// The generation it must still have, where the caller has read it before.
+    pub generation: Option<u64>,
+}
+
+/// A copy of an object. It keeps the source's tag, digests and bytes; no byte is moved.
+#[derive(Debug, Clone)]
+pub struct CopyObject {
+    /// What is copied.
+    pub source: Source,
+    /// Where to.
+    pub bucket: BucketName,
+    /// Under which key.
+    pub key: ObjectKey,
+    /// Its metadata; `None` for the source's.
+    pub metadata: Option<Metadata>,
+    /// Its tags; `None` for the source's.
+    pub tags: Option<Tags>,
+    /// The checksum to show; `None` for the source's.
+    pub checksum: Option<Checksum>,
+    /// Whose it shall be.
+    pub owner: Owner,
+    /// What must hold of the object that it replaces.
+    pub conditions: WriteConditions,
+}
+
+/// One key of a deletion.
+#[derive(Debug, Clone)]
+pub struct DeleteObject {
+    /// The key.
+    pub key: ObjectKey,
+    /// The version; `None` for the current one.
+    pub version: Option<VersionId>,
+    /// What must hold of the object that is deleted.
+    pub conditions: WriteConditions,
+    /// Whether to leave a tombstone, also where there was no object.
+    pub tombstone: bool,
+}
+
+/// What a deletion did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deleted {
+    /// Whether there was an object.
+    pub existed: bool,
+}

@@ -1,0 +1,60 @@
+//! Connections that read: opened when needed, kept for the next reader, each with its prepared
+//! statements.
+
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::error::Error;
+
+/// More than there are workers to use them is a waste of memory.
+const KEPT_MAX: usize = 16;
+
+/// How many statements a connection keeps prepared: all of them.
+pub(super) const STATEMENTS: usize = 80;
+
+/// The reading connections.
+#[derive(Debug)]
+pub(super) struct Readers {
+    index: PathBuf,
+    kept: Mutex<Vec<Connection>>,
+}
+
+impl Readers {
+    /// Connections to an index that a writer has open.
+    pub(super) fn new(index: PathBuf) -> Self {
+        Self { index, kept: Mutex::new(Vec::new()) }
+    }
+
+    /// Reads with a connection that nobody else uses meanwhile.
+    pub(super) fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let connection = match kept {
+            Some(connection) => connection,
+            None => self.open()?,
+        };
+        let answer = work(&connection);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() < KEPT_MAX {
+            kept.push(connection);
+        }
+        answer
+    }
+
+    fn open(&self) -> Result<Connection, Error> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.index, flags)?;
+        connection.busy_timeout(Duration::from_secs(5))?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        // A small cache: pages that are used often are in the system's cache anyway.
+        connection.execute_batch("PRAGMA cache_size = -512; PRAGMA temp_store = MEMORY")?;
+        Ok(connection)
+    }
+
+    /// Closes the connections that nobody uses.
+    pub(super) fn clear(&self) {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}

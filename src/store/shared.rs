@@ -1,0 +1,36 @@
+//! What the verbs, the writer, the sweep and the readers of bytes have in common.
+
+use std::sync::Arc;
+
+use super::buffer::Pool;
+use super::epoch::Pins;
+use super::folder::Folder;
+use super::reader::Readers;
+
+/// How much is read at once.
+const READ_BYTES: usize = 256 << 10;
+/// How much is digested and written at once.
+const WRITE_BYTES: usize = 512 << 10;
+
+/// Everything but the writer: it lives as long as anybody reads or stages bytes.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) folder: Folder,
+    pub(super) readers: Readers,
+    pub(super) pins: Arc<Pins>,
+    pub(super) reading: Arc<Pool>,
+    pub(super) writing: Arc<Pool>,
+}
+
+impl Shared {
+    /// The shared parts of a store whose index is at the sequence number `committed`.
+    pub(super) fn new(folder: Folder, committed: u64) -> Arc<Self> {
+        Arc::new(Self {
+            readers: Readers::new(folder.index()),
+            folder,
+            pins: Pins::new(committed),
+            reading: Pool::new(READ_BYTES, 8),
+            writing: Pool::new(WRITE_BYTES, 8),
+        })
+    }
+}

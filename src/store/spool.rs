@@ -1,0 +1,216 @@
+//! A large body on its way into a file: received, digested and written at the same time.
+//!
+//! While one buffer fills, the one before it is digested on one blocking thread and written on
+//! another. Threads are taken for a buffer, not for an upload, so that a slow client holds none.
+//! Files that may become large are written with `O_DIRECT`: they would only push everything else out
+//! of the page cache, and the disk is faster without the extra copy.
+
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use tokio::task::JoinHandle;
+
+use super::Durability;
+use super::blob::BlobFile;
+use super::buffer::{ALIGNMENT, Buffer};
+use super::error::Error;
+use super::shared::Shared;
+use crate::checksum::{Digester, Digests};
+
+/// A body on its way into a file. Dropping it discards the file.
+#[derive(Debug)]
+pub(super) struct Spool {
+    shared: Arc<Shared>,
+    filling: Option<Buffer>,
+    digesting: Lane<Digester>,
+    writing: Lane<Target>,
+    size_bytes: u64,
+}
+
+/// What one blocking thread at a time works on.
+#[derive(Debug)]
+enum Lane<T> {
+    Here(T),
+    Busy(JoinHandle<Result<T, Error>>),
+    /// An error was reported, or the wait for it was given up.
+    Lost,
+}
+
+/// The file, as far as it is written.
+#[derive(Debug)]
+struct Target {
+    shared: Arc<Shared>,
+    open: Option<(File, BlobFile)>,
+    direct: bool,
+    offset: u64,
+    expected_bytes: u64,
+}
+
+impl<T: Send + 'static> Lane<T> {
+    async fn take(&mut self) -> Result<T, Error> {
+        match std::mem::replace(self, Self::Lost) {
+            Self::Here(value) => Ok(value),
+            // The runtime drops blocking work only while it shuts down.
+            Self::Busy(task) => task.await.unwrap_or(Err(Error::Closed)),
+            Self::Lost => Err(Error::Closed),
+        }
+    }
+
+    async fn then(
+        &mut self,
+        work: impl FnOnce(&mut T) -> Result<(), Error> + Send + 'static,
+    ) -> Result<(), Error> {
+        let mut value = self.take().await?;
+        *self = Self::Busy(tokio::task::spawn_blocking(move || work(&mut value).map(|()| value)));
+        Ok(())
+    }
+}
+
+impl Spool {
+    /// An empty body of which about `expected_bytes` will come.
+    pub(super) fn new(shared: Arc<Shared>, digester: Digester, expected_bytes: u64) -> Self {
+        let target =
+            Target { shared: Arc::clone(&shared), open: None, direct: false, offset: 0, expected_bytes };
+        Self {
+            shared,
+            filling: None,
+            digesting: Lane::Here(digester),
+            writing: Lane::Here(target),
+            size_bytes: 0,
+        }
+    }
+
+    /// Takes the next bytes.
+    pub(super) async fn write(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
+        while !bytes.is_empty() {
+            let buffer = self.filling.get_or_insert_with(|| self.shared.writing.take());
+            let taken = buffer.fill_from(bytes);
+            bytes = &bytes[taken..];
+            self.size_bytes += taken as u64;
+            if buffer.is_full() {
+                self.flush().await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<(), Error> {
+        let Some(full) = self.filling.take() else { return Ok(()) };
+        let (digested, written) = shared_twice(full);
+        self.digesting
+            .then(move |digester| {
+                digester.update(digested.as_ref().as_ref());
+                Ok(())
+            })
+            .await?;
+        self.writing.then(move |target| target.append(written.as_ref().as_ref())).await
+    }
+
+    /// Ends the body: it is digested, and its file is among the blobs and survives power loss.
+    pub(super) async fn finish(mut self) -> Result<(u64, Digests, BlobFile), Error> {
+        self.flush().await?;
+        let mut target = self.writing.take().await?;
+        let placing = tokio::task::spawn_blocking(move || target.place());
+        let digests = self.digesting.take().await?.finish();
+        let file = placing.await.unwrap_or(Err(Error::Closed))?;
+        Ok((self.size_bytes, digests, file))
+    }
+}
+
+fn shared_twice(buffer: Buffer) -> (Arc<Buffer>, Arc<Buffer>) {
+    let buffer = Arc::new(buffer);
+    (Arc::clone(&buffer), buffer)
+}
+
+impl Target {
+    fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let shared = Arc::clone(&self.shared);
+        let to_come = self.expected_bytes.saturating_sub(self.offset);
+        shared.folder.check_room(to_come.max(bytes.len() as u64))?;
+        if self.open.is_none() {
+            self.create(bytes.len())?;
+        }
+        let Some((file, blob)) = &self.open else { return Err(Error::Closed) };
+        let written = write_all(file, bytes, &mut self.offset, &mut self.direct);
+        written.map_err(|error| shared.folder.explain(blob.path(), error))
+    }
+
+    /// Makes the file, for direct writing if its first piece fills a buffer.
+    fn create(&mut self, first_bytes: usize) -> Result<(), Error> {
+        let folder = &self.shared.folder;
+        let name = folder.new_name();
+        let path = folder.staging_path(&name);
+        self.direct =
+            folder.durability() == Durability::Synced && first_bytes >= super::buffer::DIRECT_BYTES_MIN;
+        let create = |extra: OFlags| {
+            let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+            rustix::fs::open(&path, flags | extra, Mode::from_raw_mode(0o666))
+        };
+        let created = match create(if self.direct { OFlags::DIRECT } else { OFlags::empty() }) {
+            // File systems that cannot write directly say so here.
+            Err(Errno::INVAL) if self.direct => {
+                self.direct = false;
+                // Some have made the file before they refused.
+                drop(std::fs::remove_file(&path));
+                create(OFlags::empty())
+            }
+            created => created,
+        };
+        let file = File::from(created.map_err(|error| folder.explain(&path, error.into()))?);
+        self.open = Some((file, BlobFile::new(name, path, Arc::clone(&self.shared.pins))));
+        Ok(())
+    }
+
+    /// Syncs the file and moves it among the blobs.
+    fn place(&mut self) -> Result<BlobFile, Error> {
+        if self.open.is_none() {
+            self.create(0)?;
+        }
+        let folder = &self.shared.folder;
+        let Some((file, mut blob)) = self.open.take() else { return Err(Error::Closed) };
+        if folder.durability() == Durability::Synced {
+            file.sync_data().map_err(|error| folder.explain(blob.path(), error))?;
+        }
+        let placed = folder.place(blob.name());
+        if placed.is_ok() || !blob.path().exists() {
+            // Where the sync of the folder failed, the file has moved all the same.
+            blob.moved_to(folder.blob_path(blob.name()));
+        }
+        placed.map(|()| blob)
+    }
+}
+
+/// Writes all of `bytes` at `offset`, leaving direct writing where a length is not aligned or the
+/// file system refuses it.
+fn write_all(file: &File, mut bytes: &[u8], offset: &mut u64, direct: &mut bool) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let count = if *direct { bytes.len() - bytes.len() % ALIGNMENT } else { bytes.len() };
+        if count == 0 {
+            leave_direct(file, direct)?;
+            continue;
+        }
+        match rustix::io::pwrite(file, &bytes[..count], *offset) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => {
+                bytes = &bytes[written..];
+                *offset += written as u64;
+                if written % ALIGNMENT != 0 && *direct {
+                    leave_direct(file, direct)?;
+                }
+            }
+            Err(Errno::INTR) => {}
+            Err(Errno::INVAL) if *direct => leave_direct(file, direct)?,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+fn leave_direct(file: &File, direct: &mut bool) -> io::Result<()> {
+    *direct = false;
+    let flags = rustix::fs::fcntl_getfl(file)?;
+    Ok(rustix::fs::fcntl_setfl(file, flags - OFlags::DIRECT)?)
+}

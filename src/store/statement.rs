@@ -1,0 +1,164 @@
+//! Every statement that the store runs while it serves.
+//!
+//! They stand together so that a test can ask SQLite for the plan of each: none may scan a table or
+//! sort, whatever the number of objects. Statements of `fsck` read whole tables and stand there.
+
+/// Declares the statements as constants, and as a list for the test of their plans.
+macro_rules! statements {
+    ($($name:ident = $sql:literal;)*) => {
+        $(pub(super) const $name: &str = $sql;)*
+        #[cfg(test)]
+        pub(super) const ALL: &[(&str, &str)] = &[$((stringify!($name), $name)),*];
+    };
+}
+
+statements! {
+    // Transactions.
+    BEGIN = "BEGIN IMMEDIATE";
+    COMMIT = "COMMIT";
+    ROLLBACK = "ROLLBACK";
+    SAVEPOINT = "SAVEPOINT job";
+    RELEASE = "RELEASE job";
+    ROLLBACK_TO = "ROLLBACK TO job";
+    READ_SEQUENCE = "SELECT value FROM counter WHERE name = 'sequence'";
+    WRITE_SEQUENCE = "UPDATE counter SET value = ?1 WHERE name = 'sequence'";
+
+    // Owners and buckets.
+    FIND_OWNER = "SELECT id FROM owner WHERE canonical_id = ?1 AND display_name = ?2";
+    INSERT_OWNER = "INSERT INTO owner (canonical_id, display_name) VALUES (?1, ?2) RETURNING id";
+    FIND_BUCKET = "
+        SELECT b.id, b.name, b.created_ms, b.region, w.canonical_id, w.display_name
+        FROM bucket b JOIN owner w ON w.id = b.owner
+        WHERE b.name = ?1";
+    FIND_BUCKET_ID = "SELECT id FROM bucket WHERE name = ?1";
+    LIST_BUCKETS = "
+        SELECT b.id, b.name, b.created_ms, b.region, w.canonical_id, w.display_name
+        FROM bucket b JOIN owner w ON w.id = b.owner
+        WHERE b.name >= ?1 AND b.name < CAST(?2 AS TEXT)
+        ORDER BY b.name LIMIT ?3";
+    INSERT_BUCKET = "INSERT INTO bucket (name, created_ms, region, owner) VALUES (?1, ?2, ?3, ?4)";
+    BUCKET_HAS_OBJECT = "SELECT 1 FROM object WHERE bucket_id = ?1 AND kind <> 2 LIMIT 1";
+    BUCKET_HAS_UPLOAD = "SELECT 1 FROM upload WHERE bucket_id = ?1 LIMIT 1";
+    DELETE_BUCKET = "DELETE FROM bucket WHERE id = ?1";
+    DELETE_BUCKET_ROWS = "DELETE FROM object WHERE bucket_id = ?1";
+    DELETE_BUCKET_SETTINGS = "DELETE FROM bucket_setting WHERE bucket_id = ?1";
+
+    // Objects. The bucket comes first so that "no bucket" and "no object" differ in one statement.
+    FIND_OBJECT = "
+        SELECT o.kind, o.sequence, o.version_id, o.modified_ms, o.size, o.etag, o.checksum_algorithm,
+               o.checksum, w.canonical_id, w.display_name, o.content_id, o.metageneration, o.parts,
+               o.md5, o.crc32c, o.metadata, o.tags
+        FROM bucket b
+        LEFT JOIN object o ON o.bucket_id = b.id AND o.key = ?2
+        LEFT JOIN owner w ON w.id = o.owner
+        WHERE b.name = ?1
+        ORDER BY o.sequence DESC LIMIT 1";
+    FIND_VERSION = "
+        SELECT o.kind, o.sequence, o.version_id, o.modified_ms, o.size, o.etag, o.checksum_algorithm,
+               o.checksum, w.canonical_id, w.display_name, o.content_id, o.metageneration, o.parts,
+               o.md5, o.crc32c, o.metadata, o.tags
+        FROM bucket b
+        LEFT JOIN object o ON o.bucket_id = b.id AND o.key = ?2 AND o.version_id IS ?3
+        LEFT JOIN owner w ON w.id = o.owner
+        WHERE b.name = ?1
+        ORDER BY o.sequence DESC LIMIT 1";
+    FIND_CURRENT = "
+        SELECT b.id, o.sequence, o.kind, o.etag, o.modified_ms, o.size, o.metageneration, o.content_id,
+               o.upload_id
+        FROM bucket b LEFT JOIN object o ON o.bucket_id = b.id AND o.key = ?2
+        WHERE b.name = ?1
+        ORDER BY o.sequence DESC LIMIT 1";
+    INSERT_OBJECT = "
+        INSERT INTO object (bucket_id, key, sequence, kind, modified_ms, size, etag, checksum_algorithm,
+                            checksum, owner, content_id, metageneration, origin, parts, upload_id, md5,
+                            crc32c, metadata, tags)
+        VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 1, 0, ?11, ?12, ?13, ?14, ?15, ?16)";
+    INSERT_TOMBSTONE = "
+        INSERT INTO object (bucket_id, key, sequence, kind, modified_ms, size, owner, metageneration,
+                            origin, metadata)
+        VALUES (?1, ?2, ?3, 2, ?4, 0, ?5, 1, 0, '{}')";
+    SET_TAGS = "UPDATE object SET tags = ?4 WHERE bucket_id = ?1 AND key = ?2 AND sequence = ?3";
+    DELETE_OBJECT = "DELETE FROM object WHERE bucket_id = ?1 AND key = ?2 AND sequence = ?3";
+    SCAN_OBJECTS = "
+        SELECT o.key, o.kind, o.size, o.etag, o.modified_ms, o.checksum_algorithm, o.checksum,
+               w.canonical_id, w.display_name, o.sequence
+        FROM object o JOIN owner w ON w.id = o.owner
+        WHERE o.bucket_id = ?1 AND o.key >= ?2 AND o.key < ?3
+        ORDER BY o.key, o.sequence DESC";
+
+    // Contents and blobs.
+    INSERT_BLOB = "INSERT INTO blob (id, name, size, md5, bytes) VALUES (?1, ?2, ?3, ?4, ?5)";
+    INSERT_SEGMENT = "
+        INSERT INTO segment (content_id, start, blob_id, blob_offset, length) VALUES (?1, ?2, ?3, ?4, ?5)";
+    READ_SEGMENTS = "
+        SELECT s.start, s.length, s.blob_offset, b.name, substr(b.bytes, s.blob_offset + 1, s.length)
+        FROM segment s JOIN blob b ON b.id = s.blob_id
+        WHERE s.content_id = ?1
+          AND s.start >= (SELECT max(start) FROM segment WHERE content_id = ?1 AND start <= ?2)
+          AND s.start < ?3
+        ORDER BY s.start LIMIT ?4";
+    // Puts the part of content ?1 from ?2 up to ?3 behind the ?5 bytes that content ?4 has already.
+    COPY_SEGMENTS = "
+        INSERT INTO segment (content_id, start, blob_id, blob_offset, length)
+        SELECT ?4, max(s.start, ?2) - ?2 + ?5, s.blob_id, s.blob_offset + max(s.start, ?2) - s.start,
+               min(s.start + s.length, ?3) - max(s.start, ?2)
+        FROM segment s
+        WHERE s.content_id = ?1
+          AND s.start >= (SELECT max(start) FROM segment WHERE content_id = ?1 AND start <= ?2)
+          AND s.start < ?3";
+    INSERT_OBJECT_PART = "
+        INSERT INTO object_part (content_id, number, start, size, checksum_algorithm, checksum)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    FIND_OBJECT_PART = "
+        SELECT start, size, checksum_algorithm, checksum FROM object_part
+        WHERE content_id = ?1 AND number = ?2";
+
+    // Uploads.
+    INSERT_UPLOAD = "
+        INSERT INTO upload (bucket_id, key, id, sequence, initiated_ms, owner, checksum_algorithm,
+                            checksum_kind, metadata, tags)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    FIND_UPLOAD = "
+        SELECT b.id, u.key, u.id, u.initiated_ms, w.canonical_id, w.display_name, u.checksum_algorithm,
+               u.checksum_kind, u.sequence, u.metadata, u.tags
+        FROM bucket b
+        LEFT JOIN upload u ON u.bucket_id = b.id AND u.key = ?2 AND u.id = ?3
+        LEFT JOIN owner w ON w.id = u.owner
+        WHERE b.name = ?1";
+    SCAN_UPLOADS = "
+        SELECT u.bucket_id, u.key, u.id, u.initiated_ms, w.canonical_id, w.display_name,
+               u.checksum_algorithm, u.checksum_kind
+        FROM upload u JOIN owner w ON w.id = u.owner
+        WHERE u.bucket_id = ?1 AND (u.key, u.id) > (?2, ?3) AND u.key < ?4
+        ORDER BY u.key, u.id LIMIT ?5";
+    DELETE_UPLOAD = "DELETE FROM upload WHERE bucket_id = ?1 AND key = ?2 AND id = ?3";
+    FIND_PART_CONTENT = "SELECT content_id FROM part WHERE upload = ?1 AND number = ?2";
+    UPSERT_PART = "
+        INSERT OR REPLACE INTO part (upload, number, content_id, size, modified_ms, md5, crc32c, crc64nvme,
+                                     checksum_algorithm, checksum)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    LIST_PARTS = "
+        SELECT number, content_id, size, modified_ms, md5, crc32c, crc64nvme, checksum_algorithm, checksum
+        FROM part WHERE upload = ?1 AND number > ?2
+        ORDER BY number LIMIT ?3";
+    DELETE_PARTS = "DELETE FROM part WHERE upload = ?1";
+
+    // Garbage.
+    GARBAGE_PARTS = "
+        INSERT INTO garbage (sequence, content_id) SELECT ?2, content_id FROM part WHERE upload = ?1";
+    GARBAGE_CONTENT = "INSERT INTO garbage (sequence, content_id) VALUES (?1, ?2)";
+    GARBAGE_CONTENT_IF_UNREFERENCED = "
+        INSERT INTO garbage (sequence, content_id)
+        SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM object WHERE content_id = ?2)";
+    OLDEST_GARBAGE = "
+        SELECT sequence, content_id FROM garbage WHERE sequence >= 0
+        ORDER BY sequence, content_id LIMIT 1";
+    DELETE_GARBAGE = "DELETE FROM garbage WHERE sequence = ?1 AND content_id = ?2";
+    SEGMENTS_OF_GARBAGE = "SELECT start, blob_id FROM segment WHERE content_id = ?1 ORDER BY start LIMIT ?2";
+    DELETE_SEGMENT = "DELETE FROM segment WHERE content_id = ?1 AND start = ?2";
+    DELETE_OBJECT_PARTS = "DELETE FROM object_part WHERE content_id = ?1";
+    DELETE_BLOB_IF_UNREFERENCED = "
+        DELETE FROM blob WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM segment WHERE blob_id = ?1)
+        RETURNING name";
+    FIND_BLOB_NAME = "SELECT 1 FROM blob WHERE name = ?1";
+}

@@ -1,0 +1,173 @@
+//! Removes what nothing refers to: contents that were given up, files that were not wanted, and what
+//! an earlier process left behind.
+//!
+//! Content goes in two steps: its rows in one of the writer's transactions, then its files. A crash
+//! between the two leaves files without rows, which the next start finds in the background.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rusqlite::{Connection, params};
+
+use super::change::{execute, find, i64_of};
+use super::error::Error;
+use super::folder::BlobName;
+use super::job::Job;
+use super::shared::Shared;
+use super::writer::Writer;
+use super::{row, statement};
+
+/// Waits so long for more before it begins, to sweep in few transactions.
+const LINGER: Duration = Duration::from_millis(50);
+
+/// How many rows one transaction removes, so that writes behind it do not wait long.
+const ROWS_MAX: usize = 512;
+
+/// What one step of the sweep came to.
+#[derive(Debug, Default)]
+pub(super) struct Swept {
+    /// Files whose rows are gone.
+    pub(super) files: Vec<BlobName>,
+    /// Whether there is more to be done at once.
+    pub(super) more: bool,
+    /// When the oldest content that readers may still hold became garbage.
+    pub(super) waiting: Option<u64>,
+}
+
+/// Starts the thread.
+pub(super) fn start(shared: Arc<Shared>, writer: Arc<Writer>) -> io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name("store-sweep".to_owned()).spawn(move || serve(&shared, &writer))
+}
+
+fn serve(shared: &Shared, writer: &Writer) {
+    if let Err(error) = remove_leftovers(shared) {
+        tracing::warn!(%error, "files that an earlier process left behind could not be removed");
+    }
+    loop {
+        let work = shared.pins.next(LINGER);
+        for file in &work.discarded {
+            remove(file);
+        }
+        if work.last {
+            return;
+        }
+        if let Some(up_to) = work.garbage_up_to
+            && let Err(error) = sweep(shared, writer, up_to)
+        {
+            tracing::warn!(%error, "the sweep will try again when something else is deleted");
+            shared.pins.failed();
+        }
+    }
+}
+
+fn sweep(shared: &Shared, writer: &Writer, up_to: u64) -> Result<(), Error> {
+    loop {
+        let swept = writer.ask_blocking(|reply| Job::Sweep(up_to, reply))?;
+        for name in &swept.files {
+            remove(&shared.folder.blob_path(name));
+        }
+        if let Some(sequence) = swept.waiting {
+            shared.pins.still_waiting(sequence);
+        }
+        if !swept.more || shared.pins.stopping() {
+            return Ok(());
+        }
+    }
+}
+
+/// A file that cannot be removed now is found again at the next start.
+fn remove(file: &Path) {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(file = %file.display(), %error, "a file that nothing refers to could not be removed");
+        }
+        _ => {}
+    }
+}
+
+/// Removes the rows of contents that became garbage at `up_to` or earlier.
+pub(super) fn collect(connection: &Connection, up_to: u64) -> Result<Swept, Error> {
+    let mut swept = Swept::default();
+    let mut budget = ROWS_MAX;
+    while let Some((sequence, content_id)) = oldest(connection)? {
+        if sequence > up_to {
+            swept.waiting = Some(sequence);
+            break;
+        }
+        if budget == 0 {
+            swept.more = true;
+            break;
+        }
+        let segments = segments(connection, content_id, budget)?;
+        for (start, blob_id) in &segments {
+            execute(connection, statement::DELETE_SEGMENT, params![content_id, start])?;
+            swept.files.extend(remove_blob(connection, *blob_id)?);
+        }
+        if segments.len() < budget {
+            execute(connection, statement::DELETE_OBJECT_PARTS, [content_id])?;
+            execute(connection, statement::DELETE_GARBAGE, params![i64_of(sequence), content_id])?;
+        }
+        budget = budget.saturating_sub(segments.len().max(1));
+    }
+    Ok(swept)
+}
+
+/// The content that became garbage first, and when.
+fn oldest(connection: &Connection) -> Result<Option<(u64, i64)>, Error> {
+    find(connection, statement::OLDEST_GARBAGE, [], |row| Ok((row::number(row, 0)?, row.get(1)?)))
+}
+
+fn segments(connection: &Connection, content_id: i64, limit: usize) -> Result<Vec<(i64, i64)>, Error> {
+    let mut statement = connection.prepare_cached(statement::SEGMENTS_OF_GARBAGE)?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let rows = statement.query_map([content_id, limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Removes the row of a blob that no segment refers to; gives the name of its file if it has one.
+fn remove_blob(connection: &Connection, blob_id: i64) -> Result<Option<BlobName>, Error> {
+    let name = find(connection, statement::DELETE_BLOB_IF_UNREFERENCED, [blob_id], |row| {
+        Ok(row.get::<_, Option<String>>(0)?)
+    })?;
+    let Some(Some(name)) = name else { return Ok(None) };
+    BlobName::parse(&name).map(Some).ok_or_else(|| Error::damaged(format_args!("the blob name {name:?}")))
+}
+
+/// Removes files that earlier processes staged or whose rows they did not commit.
+fn remove_leftovers(shared: &Shared) -> Result<(), Error> {
+    let folder = &shared.folder;
+    for file in files_of_others(shared, &folder.staging())? {
+        remove(&folder.staging().join(file));
+    }
+    let shelves = fs::read_dir(folder.blobs()).map_err(|error| Error::file(&folder.blobs(), error))?;
+    for shelf in shelves.filter_map(Result::ok) {
+        if shared.pins.stopping() {
+            return Ok(());
+        }
+        for file in files_of_others(shared, &shelf.path())? {
+            let known = BlobName::parse(&file).is_some() && has_row(shared, &file)?;
+            if !known {
+                remove(&shelf.path().join(file));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn has_row(shared: &Shared, name: &str) -> Result<bool, Error> {
+    shared.readers.read(|connection| {
+        let mut statement = connection.prepare_cached(statement::FIND_BLOB_NAME)?;
+        Ok(statement.exists([name])?)
+    })
+}
+
+/// The names of files in a folder that this process did not make.
+fn files_of_others(shared: &Shared, folder: &Path) -> Result<Vec<String>, Error> {
+    let entries = fs::read_dir(folder).map_err(|error| Error::file(folder, error))?;
+    let names = entries.filter_map(Result::ok).filter_map(|entry| entry.file_name().into_string().ok());
+    Ok(names.filter(|name| !shared.folder.is_ours(name)).collect())
+}

@@ -1,0 +1,182 @@
+//! What fails leaves nothing behind, and the store usable.
+
+use tokio::sync::oneshot;
+
+use super::*;
+use crate::store::change::Change;
+use crate::store::folder::Folder;
+use crate::store::job::Reply;
+use crate::store::open::open_index;
+use crate::store::shared::Shared;
+use crate::store::writer::{Settings, commit};
+
+async fn sql(fixture: &Fixture, sql: &str) {
+    fixture.store.0.writer.ask(|reply| Job::Sql(sql.to_owned(), reply)).await.expect("valid SQL");
+}
+
+#[tokio::test]
+async fn a_full_index_refuses_and_recovers() {
+    let fixture = Fixture::new().await;
+    fixture.put("before", b"x").await;
+    // The statement cannot make the file smaller than it is: this is "not one page more".
+    sql(&fixture, "PRAGMA max_page_count = 1").await;
+    let body = pattern(60_000);
+    let put = |name| fixture.put_if(name, &body, WriteConditions::default());
+    let (a, b, c) = tokio::join!(put("a"), put("b"), put("c"));
+    for outcome in [a, b, c] {
+        assert!(matches!(outcome, Err(Error::Full { .. })), "{outcome:?}");
+    }
+    assert_eq!(fixture.keys(&scan_all()), ["before"]);
+    assert_eq!(fixture.get("before").await.expect("an object"), b"x");
+    assert!(fixture.delete("before", false).await, "deleting works on a full disk");
+
+    sql(&fixture, "PRAGMA max_page_count = 1000000").await;
+    fixture.put("after", &body).await;
+    let fixture = fixture.reopened().await;
+    assert_eq!(fixture.keys(&scan_all()), ["after"]);
+}
+
+#[tokio::test]
+async fn the_reserve_refuses_bytes_and_lets_deletions_through() {
+    let fixture = Fixture::new().await;
+    fixture.put("a", &pattern(100_000)).await;
+    let options = Options { reserve_bytes: u64::MAX, ..fixture.options.clone() };
+    let fixture = Fixture { options, ..fixture }.reopened().await;
+    for size in [10, 100_000, 2_000_000] {
+        let mut staging = fixture.store.stage(&[], None);
+        let written = staging.write(pattern(size).into()).await;
+        let staged = match written {
+            Ok(()) => staging.finish().await.map(drop),
+            refused => refused,
+        };
+        assert!(matches!(staged, Err(Error::Full { reserve_bytes: u64::MAX, .. })), "{size}");
+    }
+    let copied = fixture.copy("a", "b").await;
+    assert!(matches!(copied, Err(Error::Full { .. })));
+    assert!(fixture.get("a").await.is_some(), "reading works");
+    assert!(fixture.delete("a", false).await);
+    fixture.swept_to(0).await;
+}
+
+#[test]
+fn a_full_disk_is_told_apart_from_other_errors_of_files() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = Folder::open(&Options::new(folder.path())).expect("a new folder");
+    let explained = |kind: std::io::ErrorKind| folder.explain(folder.root(), kind.into());
+    assert!(matches!(explained(std::io::ErrorKind::StorageFull), Error::Full { .. }));
+    assert!(matches!(explained(std::io::ErrorKind::QuotaExceeded), Error::Full { .. }));
+    assert!(matches!(explained(std::io::ErrorKind::PermissionDenied), Error::File { .. }));
+    let full = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL), None);
+    assert!(matches!(folder.explain_index(full.into()), Error::Full { .. }));
+    let busy = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY), None);
+    assert!(matches!(folder.explain_index(busy.into()), Error::Index(_)));
+}
+
+/// A writer without its thread, so that a test decides which jobs share a group.
+struct Bench {
+    change: Change,
+    shared: Arc<Shared>,
+    _folder: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let temporary = tempfile::tempdir().expect("a temporary folder");
+        let options = Options { reserve_bytes: 0, ..Options::new(temporary.path()) };
+        let folder = Folder::open(&options).expect("a new folder");
+        let (connection, sequence) = open_index(&folder).expect("a new index");
+        let shared = Shared::new(folder, sequence);
+        let settings = Settings { sequence, part_min_bytes: 0, clock: options.clock };
+        let change = Change::new(connection, Arc::clone(&shared), settings);
+        Self { change, shared, _folder: temporary }
+    }
+
+    async fn put(&self, name: &str, size: usize) -> (Job, oneshot::Receiver<Result<Object, Error>>) {
+        let mut staging = Staging::new(Arc::clone(&self.shared), 1000, &[], None);
+        staging.write(pattern(size).into()).await.expect("room");
+        let put = PutObject {
+            bucket: bucket(),
+            key: key(name),
+            staged: staging.finish().await.expect("room"),
+            metadata: Metadata::default(),
+            tags: Tags::default(),
+            owner: owner(),
+            checksum: None,
+            conditions: if_none_match_any(),
+        };
+        let (reply, answer) = oneshot::channel();
+        (Job::PutObject(Box::new(put), reply), answer)
+    }
+
+    fn create_bucket(&mut self) {
+        let (reply, mut answer): (Reply<Bucket>, _) = oneshot::channel();
+        let new = NewBucket { name: bucket(), region: "us-east-1".to_owned(), owner: owner() };
+        commit(&mut self.change, vec![Job::CreateBucket(new, reply)]);
+        answer.try_recv().expect("answered").expect("a new bucket");
+    }
+
+    fn found(&self, name: &str) -> bool {
+        let found = object::find(&self.shared, &bucket(), &key(name), None).expect("the index answers");
+        matches!(found, Lookup::Here(..))
+    }
+
+    fn blob_files(&self) -> usize {
+        let shelves = std::fs::read_dir(self.shared.folder.blobs()).expect("a folder");
+        shelves.filter_map(Result::ok).filter_map(|it| std::fs::read_dir(it.path()).ok()).flatten().count()
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_fails_changes_nothing_for_the_others_of_its_group() {
+    let mut bench = Bench::new();
+    bench.create_bucket();
+    let (first, mut first_answer) = bench.put("a", 10).await;
+    let (second, mut second_answer) = bench.put("a", 10).await;
+    let (third, mut third_answer) = bench.put("b", 10).await;
+    commit(&mut bench.change, vec![first, second, third]);
+    let first = first_answer.try_recv().expect("answered").expect("it was the first");
+    let second = second_answer.try_recv().expect("answered");
+    assert!(matches!(second, Err(Error::Condition(_))));
+    let third = third_answer.try_recv().expect("answered").expect("it has nothing to do with the others");
+    assert!(third.generation > first.generation);
+    assert!(bench.found("a") && bench.found("b"));
+}
+
+/// Makes every commit fail that wrote the object `poison`, by a constraint that SQLite checks only then.
+const POISON: &str = "
+    CREATE TABLE parent (id INTEGER PRIMARY KEY);
+    CREATE TABLE child (id INTEGER REFERENCES parent (id) DEFERRABLE INITIALLY DEFERRED);
+    CREATE TRIGGER poison AFTER INSERT ON object WHEN NEW.key = x'706f69736f6e'
+    BEGIN INSERT INTO child (id) VALUES (99); END;
+    PRAGMA foreign_keys = ON;";
+
+#[tokio::test]
+async fn a_commit_that_fails_is_the_answer_to_every_job_of_its_group() {
+    let mut bench = Bench::new();
+    bench.create_bucket();
+    bench.change.connection().execute_batch(POISON).expect("valid SQL");
+    let (first, mut first_answer) = bench.put("a", 10).await;
+    let (large, mut large_answer) = bench.put("large", 100_000).await;
+    let (poison, mut poison_answer) = bench.put("poison", 10).await;
+    let (refused, mut refused_answer) = bench.put("a", 10).await;
+    commit(&mut bench.change, vec![first, large, poison, refused]);
+    for answer in [&mut first_answer, &mut large_answer, &mut poison_answer, &mut refused_answer] {
+        let answer = answer.try_recv().expect("answered");
+        assert!(matches!(answer, Err(Error::Index(_))), "{answer:?}");
+    }
+    assert!(!bench.found("a") && !bench.found("large") && !bench.found("poison"));
+    assert_eq!(bench.blob_files(), 1, "the file waits until the next commit settles the matter");
+
+    let (again, mut again_answer) = bench.put("a", 10).await;
+    commit(&mut bench.change, vec![again]);
+    again_answer.try_recv().expect("answered").expect("the store is usable");
+    assert!(bench.found("a"));
+    let work = bench.shared.pins.next(std::time::Duration::ZERO);
+    assert_eq!(work.discarded.len(), 1, "now the file may go");
+}
+
+#[tokio::test]
+async fn health_is_good_while_the_store_serves() {
+    let fixture = Fixture::new().await;
+    fixture.store.health().expect("it serves");
+}

@@ -1,0 +1,208 @@
+//! The store on a real folder. Here: what the tests share.
+
+mod concurrency;
+mod content;
+mod failures;
+mod folder;
+mod fsck;
+mod in_memory;
+mod objects;
+mod plans;
+mod scans;
+mod uploads;
+
+use bytes::Bytes;
+
+use super::*;
+use crate::model::{ByteRange, ETag, ETagMatch, Metadata, Owner, Tags, Timestamp, WriteConditions};
+
+/// A store in a folder of its own, with the bucket `bucket`.
+pub(super) struct Fixture {
+    pub(super) store: Store,
+    pub(super) options: Options,
+    pub(super) folder: tempfile::TempDir,
+}
+
+pub(super) fn bucket() -> BucketName {
+    BucketName::parse("bucket").expect("a valid name")
+}
+
+pub(super) fn key(text: &str) -> ObjectKey {
+    ObjectKey::parse(text).expect("a valid key")
+}
+
+pub(super) fn owner() -> Owner {
+    Owner { id: "a".repeat(64), display_name: "tester".to_owned() }
+}
+
+/// Bytes that differ from place to place.
+pub(super) fn pattern(size: usize) -> Vec<u8> {
+    (0..size).map(|index| (index.wrapping_mul(31) ^ (index >> 9)).to_le_bytes()[0]).collect()
+}
+
+impl Fixture {
+    pub(super) async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// With other options than the usual ones for tests: nothing is synced, time stands still.
+    pub(super) async fn with(change: impl FnOnce(&mut Options)) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut options = Options {
+            durability: Durability::Ephemeral,
+            reserve_bytes: 0,
+            part_min_bytes: 10,
+            clock: Clock::Fixed(Timestamp::from_seconds(1_700_000_000)),
+            ..Options::new(folder.path())
+        };
+        change(&mut options);
+        let store = Store::open(options.clone()).expect("a store");
+        let new = NewBucket { name: bucket(), region: "us-east-1".to_owned(), owner: owner() };
+        store.create_bucket(new).await.expect("a new bucket");
+        Self { store, options, folder }
+    }
+
+    /// The same folder after the process ended in order.
+    pub(super) async fn reopened(self) -> Self {
+        self.store.close().await;
+        let Self { options, folder, store } = self;
+        drop(store);
+        let store = Store::open(options.clone()).expect("the folder is free again");
+        Self { store, options, folder }
+    }
+
+    pub(super) async fn stage(&self, bytes: &[u8]) -> Staged {
+        let mut staging = self.store.stage(&[], None);
+        for piece in bytes.chunks(100_000) {
+            staging.write(Bytes::copy_from_slice(piece)).await.expect("room");
+        }
+        staging.finish().await.expect("room")
+    }
+
+    pub(super) async fn put(&self, name: &str, bytes: &[u8]) -> Object {
+        self.put_if(name, bytes, WriteConditions::default()).await.expect("written")
+    }
+
+    pub(super) async fn put_if(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        conditions: WriteConditions,
+    ) -> Result<Object, Error> {
+        let staged = self.stage(bytes).await;
+        let put = PutObject {
+            bucket: bucket(),
+            key: key(name),
+            staged,
+            metadata: Metadata::default(),
+            tags: Tags::default(),
+            owner: owner(),
+            checksum: None,
+            conditions,
+        };
+        self.store.put_object(put).await
+    }
+
+    pub(super) fn find(&self, name: &str) -> Lookup {
+        self.store.find_object(&bucket(), &key(name), None).expect("the index answers")
+    }
+
+    /// The bytes of an object; `None` if there is none.
+    pub(super) async fn get(&self, name: &str) -> Option<Vec<u8>> {
+        match self.find(name) {
+            Lookup::Here(object, content) => {
+                Some(read(&content, ByteRange::whole(object.size_bytes)).await.expect("readable"))
+            }
+            Lookup::Absent | Lookup::Tombstone | Lookup::DeleteMarker { .. } | Lookup::NoBucket => None,
+        }
+    }
+
+    pub(super) async fn copy(&self, from: &str, to: &str) -> Result<Object, Error> {
+        self.store.copy_object(copy_of(from, to)).await
+    }
+
+    pub(super) async fn delete(&self, name: &str, tombstone: bool) -> bool {
+        let outcomes = self.store.delete_objects(&bucket(), vec![deletion(name, tombstone)]).await;
+        outcomes.expect("committed")[0].as_ref().expect("no condition").existed
+    }
+
+    pub(super) fn keys(&self, scan: &Scan) -> Vec<String> {
+        let listed = self.store.scan_objects(&bucket(), scan).expect("the index answers");
+        listed.into_iter().map(|listed| listed.key.as_str().to_owned()).collect()
+    }
+
+    /// The files below `blobs/` and `staging/`.
+    pub(super) fn files(&self) -> usize {
+        let count = |folder: &std::path::Path| std::fs::read_dir(folder).expect("a folder").count();
+        let blobs = self.folder.path().join("blobs");
+        let shelves = std::fs::read_dir(blobs).expect("a folder").filter_map(Result::ok);
+        shelves.map(|shelf| count(&shelf.path())).sum::<usize>() + count(&self.folder.path().join("staging"))
+    }
+
+    /// Waits until there are so many files.
+    pub(super) async fn files_become(&self, files: usize) {
+        while self.files() != files {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Waits until nothing is garbage any more and there are so many files.
+    pub(super) async fn swept_to(&self, files: usize) {
+        let waiting = |connection: &rusqlite::Connection| {
+            Ok(connection.query_row("SELECT count(*) FROM garbage", [], |row| row.get::<_, i64>(0))?)
+        };
+        while self.store.0.shared.readers.read(waiting).expect("the index answers") > 0 {
+            tokio::task::yield_now().await;
+        }
+        self.files_become(files).await;
+    }
+}
+
+pub(super) fn scan_all() -> Scan {
+    Scan { start: Start::At(String::new()), prefix: String::new(), limit: usize::MAX, tombstones: false }
+}
+
+pub(super) fn source(name: &str) -> Source {
+    Source {
+        bucket: bucket(),
+        key: key(name),
+        version: None,
+        conditions: crate::model::ReadConditions::default(),
+        generation: None,
+    }
+}
+
+pub(super) fn copy_of(from: &str, to: &str) -> CopyObject {
+    CopyObject {
+        source: source(from),
+        bucket: bucket(),
+        key: key(to),
+        metadata: None,
+        tags: None,
+        checksum: None,
+        owner: owner(),
+        conditions: WriteConditions::default(),
+    }
+}
+
+pub(super) fn deletion(name: &str, tombstone: bool) -> DeleteObject {
+    DeleteObject { key: key(name), version: None, conditions: WriteConditions::default(), tombstone }
+}
+
+pub(super) fn if_none_match_any() -> WriteConditions {
+    WriteConditions { if_none_match: Some(ETagMatch::Any), ..WriteConditions::default() }
+}
+
+pub(super) fn if_match(etag: &ETag) -> WriteConditions {
+    WriteConditions { if_match: Some(ETagMatch::OneOf(vec![etag.clone()])), ..WriteConditions::default() }
+}
+
+pub(super) async fn read(content: &Content, range: ByteRange) -> Result<Vec<u8>, Error> {
+    let mut reader = content.reader(range);
+    let mut bytes = Vec::new();
+    while let Some(chunk) = reader.next().await {
+        bytes.extend_from_slice(&chunk?);
+        assert_eq!(reader.remaining() + bytes.len() as u64, range.len());
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,152 @@
+//! The one connection that writes, and its thread.
+//!
+//! It takes all jobs that wait, runs each in a savepoint of one transaction, commits once and then
+//! answers them all: one sync for many writes. A job that fails changes nothing; if the commit fails
+//! it is the answer to every job of the group, and nothing of the group has happened.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::change::Change;
+use super::error::Error;
+use super::job::{Job, Reply};
+use super::shared::Shared;
+use crate::clock::Clock;
+
+/// How many jobs share a transaction at most.
+const GROUP_JOBS: usize = 512;
+/// How many bytes of bodies share a transaction, so that one group stays small in memory.
+const GROUP_BYTES: usize = 2 << 20;
+
+/// After about so many written pages (of 4 KiB) the log is copied into the index.
+const CHECKPOINT_PAGES: usize = 4000;
+/// A log of so many pages is begun anew even if readers must be waited for.
+const LOG_PAGES_MAX: i64 = 64_000;
+
+/// The writing thread.
+#[derive(Debug)]
+pub(super) struct Writer {
+    jobs: Sender<Job>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    alive: Arc<AtomicBool>,
+}
+
+/// What the writer needs to know.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Settings {
+    /// The last sequence number that the index has given out.
+    pub(super) sequence: u64,
+    /// The least size of a part that is not the last one.
+    pub(super) part_min_bytes: u64,
+    /// Where times come from.
+    pub(super) clock: Clock,
+}
+
+/// Says that the thread is gone, also if it panicked.
+struct Alive(Arc<AtomicBool>);
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+impl Writer {
+    /// Starts the thread.
+    pub(super) fn start(
+        connection: Connection,
+        shared: Arc<Shared>,
+        settings: Settings,
+    ) -> std::io::Result<Self> {
+        let (jobs, queue) = channel();
+        let alive = Arc::new(AtomicBool::new(true));
+        let guard = Alive(Arc::clone(&alive));
+        let change = Change::new(connection, shared, settings);
+        let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || {
+            let _alive = guard;
+            serve(&queue, change);
+        })?;
+        Ok(Self { jobs, thread: Mutex::new(Some(thread)), alive })
+    }
+
+    /// Queues a job and waits until it is committed or has failed.
+    pub(super) async fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, Error> {
+        self.queue(job)?.await.unwrap_or(Err(Error::Closed))
+    }
+
+    /// The same for a thread that is not async.
+    pub(super) fn ask_blocking<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, Error> {
+        self.queue(job)?.blocking_recv().unwrap_or(Err(Error::Closed))
+    }
+
+    fn queue<T>(
+        &self,
+        job: impl FnOnce(Reply<T>) -> Job,
+    ) -> Result<oneshot::Receiver<Result<T, Error>>, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.jobs.send(job(reply)).map_err(|_| Error::Closed)?;
+        Ok(answer)
+    }
+
+    /// Whether the thread does its work.
+    pub(super) fn is_alive(&self) -> bool {
+        self.alive.load(Ordering::Acquire)
+    }
+
+    /// Ends what is queued, then the thread. Blocks until then.
+    pub(super) fn close(&self) {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // Neither can fail in a way that matters: the thread is gone afterwards.
+            drop(self.jobs.send(Job::Close));
+            drop(thread.join());
+        }
+    }
+}
+
+fn serve(queue: &Receiver<Job>, mut change: Change) {
+    let mut written_pages = 0;
+    while let Ok(first) = queue.recv() {
+        let (group, last) = gather(first, queue);
+        written_pages += group.iter().map(|job| 8 + job.weight_bytes() / 4096).sum::<usize>();
+        commit(&mut change, group);
+        if written_pages > CHECKPOINT_PAGES {
+            written_pages = 0;
+            // After the answers, so that nobody waits for it. If it fails, the log holds everything
+            // and the next one tries again.
+            drop(change.checkpoint(LOG_PAGES_MAX));
+        }
+        if last {
+            return;
+        }
+    }
+}
+
+/// Takes the jobs that wait, and whether the store shall close behind them.
+fn gather(first: Job, queue: &Receiver<Job>) -> (Vec<Job>, bool) {
+    let (mut group, mut bytes, mut next) = (Vec::new(), 0, Some(first));
+    while let Some(job) = next {
+        if matches!(job, Job::Close) {
+            return (group, true);
+        }
+        bytes += job.weight_bytes();
+        group.push(job);
+        next = if group.len() < GROUP_JOBS && bytes < GROUP_BYTES { queue.try_recv().ok() } else { None };
+    }
+    (group, false)
+}
+
+/// Runs a group of jobs, commits it and answers.
+pub(super) fn commit(change: &mut Change, group: Vec<Job>) {
+    let begun = change.begin();
+    let answers: Vec<_> = group.into_iter().map(|job| job.run(change, &begun)).collect();
+    let outcome = begun.and_then(|()| change.commit());
+    for answer in answers {
+        answer.send(&outcome);
+    }
+}
