@@ -16,3 +16,5 @@ pub mod presented;
 
 pub mod store;
 
+pub mod protocol;
+
