@@ -18,3 +18,5 @@ pub mod store;
 
 pub mod protocol;
 
+pub mod s3;
+

@@ -1,0 +1,191 @@
+//! One request on its way through an operation: what was parsed of it, and the few steps that
+//! several operations take.
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use http_body_util::Empty;
+
+use super::copy_source::CopySource;
+use super::error::{Code, Error};
+use super::operation::Operation;
+use super::query::Query;
+use super::route::Target;
+use super::{Config, Service, request};
+use crate::checksum::{Digester, Digests};
+use crate::fallback::Fallback;
+use crate::model::{BucketName, ByteRange, ChecksumAlgorithm, Permission};
+use crate::protocol::access;
+use crate::protocol::auth::Identity;
+use crate::protocol::body::{self, ByteCount, RequestBody};
+use crate::protocol::intake::{ChecksumsOf, Intake, Received};
+use crate::protocol::outcome::Outcome;
+use crate::protocol::request::Context;
+use crate::sigv4::Payload;
+use crate::store::{Content, Lookup, Object, Source, Store};
+
+/// A request whose route and caller are known.
+pub(super) struct Call<'a> {
+    /// The face that answers.
+    pub(super) service: &'a Service,
+    /// What the listener knows.
+    pub(super) context: &'a Context,
+    /// Who asks.
+    pub(super) identity: Identity,
+    /// What the signature says of the body.
+    pub(super) payload: Payload,
+    /// The method.
+    pub(super) method: Method,
+    /// The path, still percent-encoded.
+    pub(super) path: String,
+    /// The parameters.
+    pub(super) query: Query,
+    /// The headers.
+    pub(super) headers: HeaderMap,
+    /// The body, not read yet.
+    pub(super) body: RequestBody,
+    /// What the log will say.
+    pub(super) outcome: &'a mut Outcome,
+}
+
+impl Call<'_> {
+    /// Where objects are kept.
+    pub(super) fn store(&self) -> &Store {
+        &self.service.0.store
+    }
+
+    /// Where to look for what is not here.
+    pub(super) fn fallback(&self) -> &Fallback {
+        &self.service.0.fallback
+    }
+
+    /// What the face can be told.
+    pub(super) fn config(&self) -> &Config {
+        &self.service.0.config
+    }
+
+    /// Whether the caller may have this operation of this target.
+    ///
+    /// A listing is allowed by its prefix, so that a grant can cover a part of a bucket.
+    pub(super) fn authorize_operation(&self, operation: Operation, target: &Target) -> Result<(), Error> {
+        let permission = operation.permission();
+        match target {
+            // ListBuckets shows each caller only what it may see.
+            Target::Service => Ok(()),
+            // DeleteObjects is allowed or refused key by key.
+            Target::Bucket(_) if operation == Operation::DeleteObjects => self.known_or_granted(),
+            Target::Bucket(bucket) => {
+                let key = if permission == Permission::List { self.query.get("prefix") } else { None };
+                self.authorize(permission, bucket, key.unwrap_or_default())
+            }
+            Target::Object(bucket, key) => self.authorize(permission, bucket, key.as_str()),
+        }
+        .or_else(|denied| match target {
+            // S3: who may not look at a bucket is told all the same that there is none.
+            Target::Bucket(bucket) | Target::Object(bucket, _) if operation != Operation::CreateBucket => {
+                self.bucket_exists(bucket).and(Err(denied))
+            }
+            Target::Service | Target::Bucket(_) | Target::Object(..) => Err(denied),
+        })
+    }
+
+    /// Whether the caller has a permission.
+    pub(super) fn authorize(
+        &self,
+        permission: Permission,
+        bucket: &BucketName,
+        key: &str,
+    ) -> Result<(), Error> {
+        Ok(access::authorize(&self.identity, &self.service.0.anonymous, permission, bucket, key)?)
+    }
+
+    /// Refuses a body from somebody who may write nowhere.
+    fn known_or_granted(&self) -> Result<(), Error> {
+        let writes = |grant: &crate::model::Grant| grant.permissions.contains(&Permission::Write);
+        if self.identity.grants().iter().chain(&self.service.0.anonymous).any(writes) {
+            return Ok(());
+        }
+        Err(Error::new(Code::AccessDenied))
+    }
+
+    /// Reads a small body, such as an XML document, whole.
+    ///
+    /// `about` says whether checksum headers are about this body or about an object.
+    pub(super) async fn document(&mut self, about: ChecksumsOf) -> Result<Bytes, Error> {
+        let intake = Intake::read(&self.headers, self.payload.clone(), about)?;
+        Ok(intake.document(self.take_body(), &self.service.0.limits).await?)
+    }
+
+    /// Reads a document that S3 takes only with a digest of it: DeleteObjects, whose loss or
+    /// mutilation on the way would be dear.
+    ///
+    /// AWS: `DeleteObjects`, `Content-MD5`; any additional checksum does too.
+    pub(super) async fn protected_document(&mut self) -> Result<Bytes, Error> {
+        let intake = Intake::read(&self.headers, self.payload.clone(), ChecksumsOf::Body)?;
+        if !intake.is_protected() {
+            return Err(Error::with_message(
+                Code::InvalidRequest,
+                "Missing required header for this request: Content-MD5 OR x-amz-checksum-*",
+            ));
+        }
+        Ok(intake.document(self.take_body(), &self.service.0.limits).await?)
+    }
+
+    /// Reads the body into the store's staging area, decoded and checked.
+    pub(super) async fn receive(&mut self, extra: &[ChecksumAlgorithm]) -> Result<Received, Error> {
+        let intake = Intake::read(&self.headers, self.payload.clone(), ChecksumsOf::Body)?;
+        let body = self.take_body();
+        Ok(intake.stage(body, self.store(), extra, &self.service.0.limits).await?)
+    }
+
+    fn take_body(&mut self) -> RequestBody {
+        std::mem::replace(&mut self.body, body::receive(Empty::new(), ByteCount::default()))
+    }
+
+    /// Fails early where there is no such bucket.
+    pub(super) fn bucket_exists(&self, bucket: &BucketName) -> Result<(), Error> {
+        match self.store().find_bucket(bucket)? {
+            Some(_) => Ok(()),
+            None => Err(super::op::no_such_bucket(bucket)),
+        }
+    }
+
+    /// Reads `x-amz-copy-source`, and checks that the caller may read what it names.
+    pub(super) fn copy_source(&self) -> Result<CopySource, Error> {
+        let header = request::text(&self.headers, "x-amz-copy-source").unwrap_or_default();
+        let source = CopySource::parse(header)?;
+        self.authorize(Permission::Read, &source.bucket, source.key.as_str())?;
+        Ok(source)
+    }
+
+    /// Opens the source of a copy whose bytes must be read.
+    pub(super) fn open_source(&self, source: &Source) -> Result<(Object, Content), Error> {
+        match self.store().find_object(&source.bucket, &source.key, source.version.as_ref())? {
+            Lookup::Here(object, content) => match source.conditions.check(&object.state()) {
+                Ok(()) => Ok((object, content)),
+                Err(failed) => Err(Error::source_condition(failed)),
+            },
+            Lookup::Absent if source.version.is_some() => Err(Error::new(Code::NoSuchVersion)),
+            Lookup::Absent | Lookup::Tombstone | Lookup::DeleteMarker { .. } => {
+                Err(Error::new(Code::NoSuchKey).field("Key", source.key.as_str()))
+            }
+            Lookup::NoBucket => Err(super::op::no_such_bucket(&source.bucket)),
+        }
+    }
+
+    /// Reads a range and computes its digests.
+    pub(super) async fn digest(
+        &self,
+        content: &Content,
+        range: ByteRange,
+        algorithm: Option<ChecksumAlgorithm>,
+    ) -> Result<Digests, Error> {
+        let mut digester = Digester::new(algorithm.as_slice());
+        let mut reader = content.reader(range);
+        while let Some(chunk) = std::future::poll_fn(|context| reader.poll_chunk(context)).await {
+            digester.update(&chunk?);
+            // Hashing is work without a wait in it: let other requests have their turn.
+            tokio::task::yield_now().await;
+        }
+        Ok(digester.finish())
+    }
+}

@@ -1,0 +1,180 @@
+//! The S3 dialect. Nothing else knows its wire: routes, XML, error codes and `x-amz-…` headers.
+//!
+//! [`Service::call`] is the whole path of a request on one screen: route, who asks, may they, the
+//! operation, the answer. Hard logic that other faces need too lives in `protocol`; what must be
+//! atomic lives in `store`.
+
+mod call;
+mod copy_source;
+mod error;
+mod op;
+mod operation;
+mod query;
+mod request;
+mod response;
+mod route;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use http::{HeaderValue, Method};
+
+use self::call::Call;
+use self::error::Error;
+use self::operation::Operation;
+use self::route::{Route, Target};
+use crate::fallback::Fallback;
+use crate::model::Grant;
+use crate::protocol::auth::{Authenticated, Credentials};
+use crate::protocol::outcome::{Face, Outcome};
+use crate::protocol::request::{Context, Request, Response};
+use crate::signature::SignedRequest;
+use crate::store::Store;
+
+/// What the S3 face can be told.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Host names below which a bucket may stand, as in `bucket.s3.localhost`.
+    pub base_domains: Vec<String>,
+    /// The region that new buckets are in, and that `GetBucketLocation` gives.
+    pub region: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            base_domains: vec!["localhost".to_owned(), "s3.localhost".to_owned()],
+            region: "us-east-1".to_owned(),
+        }
+    }
+}
+
+/// The S3 face over one store.
+#[derive(Debug, Clone)]
+pub struct Service(Arc<Inner>);
+
+/// What the face is made of.
+#[derive(Debug)]
+pub struct Inner {
+    /// Where objects are kept.
+    pub store: Store,
+    /// Who is known.
+    pub credentials: Credentials,
+    /// What everybody may do.
+    pub anonymous: Vec<Grant>,
+    /// Where to look for what is not here.
+    pub fallback: Arc<Fallback>,
+    /// How much a request may bring.
+    pub limits: crate::protocol::Config,
+    /// What the face itself can be told.
+    pub config: Config,
+}
+
+impl Service {
+    /// Puts the face together.
+    pub fn new(inner: Inner) -> Self {
+        Self(Arc::new(inner))
+    }
+
+    /// Whether a host names a bucket, so that the whole path of a request to it is a key.
+    pub fn has_bucket_in_host(&self, host: &str) -> bool {
+        route::bucket_in_host(host, &self.0.config.base_domains).is_some()
+    }
+
+    /// Answers one request, whatever it is, and has it logged when the answer has gone out.
+    pub async fn call(&self, context: &Context, request: Request) -> Response {
+        let mut outcome = Outcome::begin(context, Face::S3);
+        let resource = request.uri().path().to_owned();
+        let head = request.method() == Method::HEAD;
+        let answer = self.answer(context, request, &mut outcome).await;
+        let mut response = answer.unwrap_or_else(|error| {
+            error.note(&mut outcome);
+            error.render(&resource, context.request_id)
+        });
+        response::insert(response.headers_mut(), "x-amz-request-id", context.request_id);
+        response::insert(
+            response.headers_mut(),
+            "x-amz-id-2",
+            format_args!("{}/understudy", context.request_id),
+        );
+        response.headers_mut().insert("server", HeaderValue::from_static("AmazonS3"));
+        if head {
+            response = response::without_body(response);
+        }
+        outcome.attach(response)
+    }
+
+    async fn answer(
+        &self,
+        context: &Context,
+        request: Request,
+        outcome: &mut Outcome,
+    ) -> Result<Response, Error> {
+        let (mut parts, body) = request.into_parts();
+        let route = route::route(
+            &parts.method,
+            &parts.uri,
+            &parts.headers,
+            context.host.as_str(),
+            &self.0.config.base_domains,
+        )?;
+        note_target(&route, outcome);
+        let Authenticated { identity, payload, further_headers } =
+            self.authenticate(context, &parts, &route)?;
+        outcome.access_key_id = identity.access_key_id().cloned();
+        parts.headers.extend(further_headers);
+        let Route { target, query, .. } = route;
+        // Once more, for what the query of a presigned link may have added: a copy source, say.
+        let operation = Operation::find(&parts.method, &target, &query, &parts.headers)?;
+        outcome.operation = operation.name();
+        let call = Call {
+            service: self,
+            context,
+            identity,
+            payload,
+            method: parts.method,
+            path: parts.uri.path().to_owned(),
+            query,
+            headers: parts.headers,
+            body,
+            outcome,
+        };
+        call.authorize_operation(operation, &target)?;
+        op::run(operation, target, call).await
+    }
+
+    /// Who asks: the signature, if there is one, against the table of credentials.
+    fn authenticate(
+        &self,
+        context: &Context,
+        parts: &http::request::Parts,
+        route: &Route,
+    ) -> Result<Authenticated, Error> {
+        let bucket = match &route.target {
+            Target::Bucket(bucket) | Target::Object(bucket, _) if route.virtual_host => Some(bucket.as_str()),
+            Target::Service | Target::Bucket(_) | Target::Object(..) => None,
+        };
+        let signed = SignedRequest {
+            method: &parts.method,
+            path: parts.uri.path(),
+            query: parts.uri.query().unwrap_or_default(),
+            headers: &parts.headers,
+            virtual_host_bucket: bucket,
+        };
+        Ok(self.0.credentials.authenticate(&signed, context.now)?)
+    }
+}
+
+fn note_target(route: &Route, outcome: &mut Outcome) {
+    outcome.operation = route.operation.name();
+    match &route.target {
+        Target::Service => {}
+        Target::Bucket(bucket) => outcome.bucket = Some(bucket.clone()),
+        Target::Object(bucket, key) => {
+            outcome.bucket = Some(bucket.clone());
+            outcome.key = Some(key.clone());
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! ListBuckets, CreateBucket, DeleteBucket, HeadBucket, GetBucketLocation, GetBucketVersioning.
+//!
+//! AWS: the actions of these names.
+
+use http::StatusCode;
+
+use super::no_such_bucket;
+use crate::model::{BucketName, Permission};
+use crate::protocol::intake::ChecksumsOf;
+use crate::protocol::request::Response;
+use crate::s3::call::Call;
+use crate::s3::error::{Code, Error};
+use crate::s3::{request, response};
+use crate::store::{self, Bucket, NewBucket};
+use crate::xml::Element;
+
+/// AWS: `ListBuckets`, `max-buckets`.
+const BUCKETS_MAX: usize = 10_000;
+
+/// ListBuckets: those that the caller may list, by prefix and page.
+///
+/// S3: the continuation token is opaque; ours is the last name of the page.
+pub(super) fn list_buckets(call: &Call<'_>) -> Result<Response, Error> {
+    let prefix = call.query.get("prefix").unwrap_or_default();
+    let after = call.query.get("continuation-token").filter(|token| !token.is_empty());
+    let paged = call.query.has("max-buckets");
+    let buckets_max = match call.query.get("max-buckets") {
+        None => BUCKETS_MAX,
+        Some(text) => {
+            text.parse().ok().filter(|count| (1..=BUCKETS_MAX).contains(count)).ok_or_else(|| {
+                Error::invalid_argument("max-buckets", text, "max-buckets must be a number from 1 to 10000")
+            })?
+        }
+    };
+    let mut buckets = call.store().list_buckets(prefix, after, buckets_max + 1)?;
+    let truncated = buckets.len() > buckets_max;
+    buckets.truncate(buckets_max);
+    let next = buckets.last().filter(|_| truncated).map(|bucket| bucket.name.clone());
+    buckets.retain(|bucket| call.authorize(Permission::List, &bucket.name, "").is_ok());
+    Ok(response::xml("ListAllMyBucketsResult", |xml| {
+        xml.element("Owner", |xml| response::owner(xml, &call.identity.owner()));
+        xml.element("Buckets", |xml| {
+            for bucket in &buckets {
+                xml.element("Bucket", |xml| {
+                    xml.value("Name", &bucket.name);
+                    xml.value("CreationDate", bucket.created.iso());
+                    if paged {
+                        xml.value("BucketRegion", &bucket.region);
+                    }
+                });
+            }
+        });
+        if !prefix.is_empty() {
+            xml.value("Prefix", prefix);
+        }
+        xml.optional("ContinuationToken", next);
+    }))
+}
+
+/// CreateBucket, with or without a `CreateBucketConfiguration`.
+///
+/// S3: in us-east-1 creating one's own bucket again succeeds; elsewhere it is
+/// `BucketAlreadyOwnedByYou`. Scripts that rerun rely on the former.
+pub(super) async fn create_bucket(mut call: Call<'_>, bucket: BucketName) -> Result<Response, Error> {
+    request::refuse_unsupported(&call.headers)?;
+    let body = call.document(ChecksumsOf::Body).await?;
+    let home = &call.config().region;
+    let region = location_constraint(&body)?.unwrap_or_else(|| home.clone());
+    let new = NewBucket { name: bucket.clone(), region: region.clone(), owner: call.identity.owner() };
+    match call.store().create_bucket(new).await {
+        Ok(_) => {}
+        Err(store::Error::BucketExists { owner, .. }) if owner.id == call.identity.owner().id => {
+            if region != "us-east-1" {
+                return Err(Error::new(Code::BucketAlreadyOwnedByYou).field("BucketName", bucket.as_str()));
+            }
+        }
+        Err(other) => return Err(other.into()),
+    }
+    let mut answer = response::empty(StatusCode::OK);
+    response::insert(answer.headers_mut(), "location", format_args!("/{bucket}"));
+    Ok(answer)
+}
+
+fn location_constraint(body: &[u8]) -> Result<Option<String>, Error> {
+    if body.is_empty() {
+        return Ok(None);
+    }
+    let document = Element::parse(body, "CreateBucketConfiguration")?;
+    let Some(constraint) = document.find("LocationConstraint")? else { return Ok(None) };
+    let region = constraint.text().trim();
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    match region {
+        "" => Ok(None),
+        "EU" => Ok(Some("eu-west-1".to_owned())),
+        _ if region.len() <= 32 && region.bytes().all(plain) => Ok(Some(region.to_owned())),
+        _ => Err(Error::new(Code::InvalidLocationConstraint)
+            .field("LocationConstraint", region.chars().take(80).collect::<String>())),
+    }
+}
+
+/// DeleteBucket: only an empty one goes.
+pub(super) async fn delete_bucket(call: &Call<'_>, bucket: &BucketName) -> Result<Response, Error> {
+    call.store().delete_bucket(bucket).await?;
+    Ok(response::empty(StatusCode::NO_CONTENT))
+}
+
+/// HeadBucket: whether it is there, and its region.
+pub(super) fn head_bucket(call: &Call<'_>, bucket: &BucketName) -> Result<Response, Error> {
+    let bucket = find(call, bucket)?;
+    let mut answer = response::empty(StatusCode::OK);
+    response::insert(answer.headers_mut(), "x-amz-bucket-region", &bucket.region);
+    Ok(answer)
+}
+
+/// GetBucketLocation.
+///
+/// S3: the element is empty for us-east-1.
+pub(super) fn get_bucket_location(call: &Call<'_>, bucket: &BucketName) -> Result<Response, Error> {
+    let bucket = find(call, bucket)?;
+    let region = if bucket.region == "us-east-1" { "" } else { &bucket.region };
+    Ok(response::xml("LocationConstraint", |xml| xml.text(region)))
+}
+
+/// GetBucketVersioning: versioning was never switched on here, which is an empty document.
+pub(super) fn get_bucket_versioning(call: &Call<'_>, bucket: &BucketName) -> Result<Response, Error> {
+    find(call, bucket)?;
+    Ok(response::xml("VersioningConfiguration", |_| {}))
+}
+
+fn find(call: &Call<'_>, name: &BucketName) -> Result<Bucket, Error> {
+    call.store().find_bucket(name)?.ok_or_else(|| no_such_bucket(name))
+}

@@ -1,0 +1,113 @@
+//! CopyObject.
+//!
+//! AWS: `CopyObject`. No bytes move: the copy shares its source's immutable content.
+
+use crate::model::{BucketName, ChecksumAlgorithm, ObjectKey};
+use crate::protocol::conditions;
+use crate::protocol::request::Response;
+use crate::s3::call::Call;
+use crate::s3::copy_source::CopySource;
+use crate::s3::error::{Code, Error};
+use crate::s3::{request, response};
+use crate::store::{CopyObject, Source};
+
+/// What `x-amz-metadata-directive` or `x-amz-tagging-directive` asks for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Directive {
+    Copy,
+    Replace,
+}
+
+/// CopyObject: 200 with the copy's ETag and time.
+pub(super) async fn copy_object(
+    call: Call<'_>,
+    bucket: BucketName,
+    key: ObjectKey,
+) -> Result<Response, Error> {
+    request::refuse_unsupported(&call.headers)?;
+    let source = call.copy_source()?;
+    let metadata = directive(&call, "x-amz-metadata-directive")?;
+    let tagging = directive(&call, "x-amz-tagging-directive")?;
+    let algorithm = request::checksum_algorithm(&call.headers)?;
+    refuse_copy_to_itself(
+        &source,
+        &bucket,
+        &key,
+        metadata == Directive::Copy && tagging == Directive::Copy && algorithm.is_none(),
+    )?;
+    let mut copy = CopyObject {
+        source: Source {
+            bucket: source.bucket,
+            key: source.key,
+            version: source.version,
+            conditions: conditions::of_copy_source(&call.headers),
+            generation: None,
+        },
+        bucket,
+        key,
+        metadata: (metadata == Directive::Replace).then(|| request::metadata(&call.headers)).transpose()?,
+        tags: (tagging == Directive::Replace).then(|| request::tags(&call.headers)).transpose()?,
+        checksum: None,
+        owner: call.identity.owner(),
+        conditions: conditions::of_write(&call.headers)?,
+    };
+    if let Some(algorithm) = algorithm {
+        recompute(&call, &mut copy, algorithm).await?;
+    }
+    let object = call.store().copy_object(copy).await?;
+    Ok(response::xml("CopyObjectResult", |xml| {
+        xml.value("LastModified", object.modified.iso());
+        xml.value("ETag", &object.etag);
+        if let Some(checksum) = &object.checksum {
+            response::checksum(xml, checksum);
+            xml.value("ChecksumType", checksum.kind().name());
+        }
+    }))
+}
+
+fn directive(call: &Call<'_>, header: &'static str) -> Result<Directive, Error> {
+    match request::text(&call.headers, header) {
+        None | Some("COPY") => Ok(Directive::Copy),
+        Some("REPLACE") => Ok(Directive::Replace),
+        Some(other) => Err(Error::invalid_argument(
+            header,
+            other,
+            format!("Unknown directive for {header}: write COPY or REPLACE."),
+        )),
+    }
+}
+
+/// S3: a copy onto itself must change something.
+fn refuse_copy_to_itself(
+    source: &CopySource,
+    bucket: &BucketName,
+    key: &ObjectKey,
+    changes_nothing: bool,
+) -> Result<(), Error> {
+    if changes_nothing && source.version.is_none() && source.bucket == *bucket && source.key == *key {
+        return Err(Error::with_message(
+            Code::InvalidRequest,
+            "This copy request is illegal because it is trying to copy an object to itself without changing the object's \
+             metadata, storage class, website redirect location or encryption attributes.",
+        ));
+    }
+    Ok(())
+}
+
+/// `x-amz-checksum-algorithm` asks for another checksum than the source has: then, and only then,
+/// the source is read. The copy is bound to the generation that was read.
+async fn recompute(
+    call: &Call<'_>,
+    copy: &mut CopyObject,
+    algorithm: ChecksumAlgorithm,
+) -> Result<(), Error> {
+    let (object, content) = call.open_source(&copy.source)?;
+    copy.source.generation = Some(object.generation);
+    let present = object.checksum.filter(|checksum| checksum.algorithm() == algorithm);
+    let whole = crate::model::ByteRange::whole(object.size_bytes);
+    copy.checksum = match present {
+        Some(checksum) => Some(checksum),
+        None => call.digest(&content, whole, Some(algorithm)).await?.checksum(algorithm).cloned(),
+    };
+    Ok(())
+}

@@ -1,0 +1,201 @@
+//! GetObject and HeadObject.
+//!
+//! AWS: `GetObject`, `HeadObject`. A HEAD is a GET without its body; both fall through alike.
+
+use http::header::{self, HeaderName, HeaderValue};
+use http::{HeaderMap, Method, StatusCode};
+
+use crate::fallback::ReadMethod;
+use crate::model::{BucketName, ByteRange, ObjectKey, PartNumber};
+use crate::protocol::body::ResponseBody;
+use crate::protocol::outcome::Answered;
+use crate::protocol::read::{self, ReadPlan};
+use crate::protocol::request::Response;
+use crate::protocol::{conditions, headers, miss};
+use crate::s3::call::Call;
+use crate::s3::error::{Code, Error};
+use crate::s3::query::Query;
+use crate::s3::{request, response};
+use crate::store::{Content, Lookup, Object, PartRange};
+
+/// Query parameters that replace a response header.
+///
+/// AWS: `GetObject`, "Overriding response header values"; signed requests only.
+const OVERRIDES: [(&str, HeaderName); 6] = [
+    ("response-cache-control", header::CACHE_CONTROL),
+    ("response-content-disposition", header::CONTENT_DISPOSITION),
+    ("response-content-encoding", header::CONTENT_ENCODING),
+    ("response-content-language", header::CONTENT_LANGUAGE),
+    ("response-content-type", header::CONTENT_TYPE),
+    ("response-expires", header::EXPIRES),
+];
+
+/// GetObject, and HeadObject too: `Service` takes the body off every answer to a HEAD.
+pub(super) fn get_object(
+    call: &mut Call<'_>,
+    bucket: &BucketName,
+    key: &ObjectKey,
+) -> Result<Response, Error> {
+    let version = request::version_id(&call.query)?;
+    let overrides = overrides(call)?;
+    match call.store().find_object(bucket, key, version.as_ref())? {
+        Lookup::Here(object, content) => here(call, &object, &content, overrides),
+        Lookup::Absent if version.is_none() => absent(call, bucket, key),
+        Lookup::Absent => Err(Error::new(Code::NoSuchVersion)
+            .field("Key", key.as_str())
+            .field("VersionId", version.map(|version| version.to_string()).unwrap_or_default())),
+        Lookup::Tombstone => {
+            call.outcome.answered = Answered::Tombstone;
+            Err(no_such_key(key))
+        }
+        Lookup::DeleteMarker { .. } => Err(no_such_key(key)),
+        Lookup::NoBucket => Err(super::no_such_bucket(bucket)),
+    }
+}
+
+fn no_such_key(key: &ObjectKey) -> Error {
+    Error::new(Code::NoSuchKey).field("Key", key.as_str())
+}
+
+/// What the rules say of a key that is not here. Nothing is asked of the network.
+fn absent(call: &mut Call<'_>, bucket: &BucketName, key: &ObjectKey) -> Result<Response, Error> {
+    let method = if call.method == Method::HEAD { ReadMethod::Head } else { ReadMethod::Get };
+    let decision = call.service.0.fallback.decide(bucket, key, method);
+    let answer = miss::answer(&decision, call.context.now, call.outcome)
+        .map_err(|error| Error::new(Code::InternalError).caused_by(error))?;
+    answer.ok_or_else(|| no_such_key(key))
+}
+
+fn here(
+    call: &Call<'_>,
+    object: &Object,
+    content: &Content,
+    overrides: HeaderMap,
+) -> Result<Response, Error> {
+    let part = part(call, object, content)?;
+    let conditions = conditions::of_read(&call.headers);
+    let plan = match &part {
+        Some(part) => read::plan_of_part(&conditions, part.range, &object.state()),
+        None => read::plan(
+            &conditions,
+            conditions::range(&call.headers),
+            conditions::if_range(&call.headers).as_ref(),
+            &object.state(),
+        ),
+    };
+    let mut answer = match &plan {
+        ReadPlan::PreconditionFailed(condition) => {
+            return Err(Error::new(Code::PreconditionFailed).field("Condition", *condition));
+        }
+        ReadPlan::Unsatisfiable(unsatisfiable) => {
+            let requested = request::text(&call.headers, "range").unwrap_or_default();
+            return Err(Error::new(Code::InvalidRange)
+                .field("RangeRequested", requested)
+                .field("ActualObjectSize", unsatisfiable.size_bytes.to_string()));
+        }
+        ReadPlan::NotModified => response::empty(StatusCode::NOT_MODIFIED),
+        ReadPlan::Whole => streamed(content, ByteRange::whole(object.size_bytes), StatusCode::OK),
+        ReadPlan::Partial(range) => streamed(content, *range, StatusCode::PARTIAL_CONTENT),
+    };
+    let written = answer.headers_mut();
+    headers::write_object(written, &object.state(), &object.metadata);
+    headers::write_amz_metadata(written, &object.metadata);
+    headers::write_plan(written, &plan, object.size_bytes);
+    write_s3_headers(written, object, part.as_ref());
+    if request::text(&call.headers, "x-amz-checksum-mode")
+        .is_some_and(|mode| mode.eq_ignore_ascii_case("ENABLED"))
+    {
+        write_checksum(written, object, part.as_ref(), &plan);
+    }
+    written.extend(overrides);
+    Ok(answer)
+}
+
+fn streamed(content: &Content, range: ByteRange, status: StatusCode) -> Response {
+    let mut answer = Response::new(ResponseBody::content(content.reader(range)));
+    *answer.status_mut() = status;
+    answer
+}
+
+/// `partNumber`: the bytes of one part. An object written in one request is its own part 1.
+fn part(call: &Call<'_>, object: &Object, content: &Content) -> Result<Option<PartRange>, Error> {
+    let Some(number) = call.query.get("partNumber") else { return Ok(None) };
+    let number = PartNumber::parse(number)
+        .map_err(|reason| Error::invalid_argument("partNumber", number, reason.to_string()))?;
+    if call.headers.contains_key(header::RANGE) {
+        return Err(Error::with_message(
+            Code::InvalidRequest,
+            "Cannot specify both Range header and partNumber query parameter",
+        ));
+    }
+    match content.part_range(number)? {
+        Some(part) => Ok(Some(part)),
+        None => {
+            Err(Error::with_message(Code::InvalidPartNumber, "The requested partnumber is not satisfiable")
+                .field("PartNumberRequested", number.to_string())
+                .field("ActualPartCount", object.parts.unwrap_or(1).to_string()))
+        }
+    }
+}
+
+fn write_s3_headers(written: &mut HeaderMap, object: &Object, part: Option<&PartRange>) {
+    if !object.tags.is_empty() {
+        written.insert("x-amz-tagging-count", HeaderValue::from(object.tags.len()));
+    }
+    if let (Some(_), Some(parts)) = (part, object.parts) {
+        written.insert("x-amz-mp-parts-count", HeaderValue::from(parts));
+    }
+}
+
+/// AWS: `x-amz-checksum-mode`: the checksum of the whole object for a whole read, of the part for
+/// a part, and none for a range.
+fn write_checksum(written: &mut HeaderMap, object: &Object, part: Option<&PartRange>, plan: &ReadPlan) {
+    if matches!(plan, ReadPlan::NotModified) {
+        return;
+    }
+    let checksum = match (part, plan) {
+        (Some(part), _) if object.parts.is_some() => part.checksum.as_ref(),
+        (_, ReadPlan::Partial(range)) if range.len() != object.size_bytes => None,
+        _ => object.checksum.as_ref(),
+    };
+    if let Some(checksum) = checksum {
+        response::write_checksum(written, checksum);
+    }
+}
+
+/// The `response-…` parameters as headers.
+fn overrides(call: &Call<'_>) -> Result<HeaderMap, Error> {
+    let overrides = read_overrides(&call.query)?;
+    if !overrides.is_empty() && call.identity.is_anonymous() {
+        return Err(Error::with_message(
+            Code::InvalidRequest,
+            "Request specific response headers cannot be used for anonymous GET requests.",
+        ));
+    }
+    Ok(overrides)
+}
+
+fn read_overrides(query: &Query) -> Result<HeaderMap, Error> {
+    let mut overrides = HeaderMap::new();
+    for (parameter, header) in OVERRIDES {
+        let Some(value) = query.get(parameter) else { continue };
+        let value = HeaderValue::from_bytes(value.as_bytes())
+            .map_err(|_| Error::invalid_argument(parameter, value, "the value cannot be sent as a header"))?;
+        overrides.insert(header, value);
+    }
+    Ok(overrides)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Query, read_overrides};
+
+    #[test]
+    fn overrides_replace_headers_and_cannot_split_them() {
+        let query = Query::parse("response-content-type=text%2Fplain&x=y").expect("a query");
+        let overrides = read_overrides(&query).expect("headers");
+        assert_eq!(overrides.get("content-type").map(http::HeaderValue::as_bytes), Some(&b"text/plain"[..]));
+        let query = Query::parse("response-content-type=a%0D%0AX-Injected:b").expect("a query");
+        assert!(read_overrides(&query).is_err());
+    }
+}

@@ -1,0 +1,80 @@
+//! CompleteMultipartUpload and AbortMultipartUpload.
+
+use http::StatusCode;
+
+use super::upload_ref;
+use crate::model::{BucketName, Checksum, ChecksumAlgorithm, ETag, ObjectKey, PartNumber};
+use crate::protocol::conditions;
+use crate::protocol::intake::{self, ChecksumsOf};
+use crate::protocol::request::Response;
+use crate::s3::call::Call;
+use crate::s3::error::{Code, Error};
+use crate::s3::{request, response};
+use crate::store::{CompleteUpload, CompletedPart};
+use crate::xml::Element;
+
+/// CompleteMultipartUpload: the parts become the object, atomically.
+pub(in crate::s3::op) async fn complete_multipart_upload(
+    mut call: Call<'_>,
+    bucket: BucketName,
+    key: ObjectKey,
+) -> Result<Response, Error> {
+    let upload = upload_ref(&call, bucket, key)?;
+    let body = call.document(ChecksumsOf::Object).await?;
+    let complete = CompleteUpload {
+        upload,
+        parts: parts(&Element::parse(&body, "CompleteMultipartUpload")?)?,
+        checksum: intake::checksum_header(&call.headers)?,
+        size_bytes: request::multipart_size(&call.headers)?,
+        conditions: conditions::of_write(&call.headers)?,
+    };
+    let object = call.store().complete_upload(complete).await?;
+    let location = format!("{}://{}{}", call.context.scheme, call.context.host, call.path);
+    Ok(response::xml("CompleteMultipartUploadResult", |xml| {
+        xml.value("Location", &location);
+        xml.value("Bucket", object.bucket.as_str());
+        xml.value("Key", object.key.as_str());
+        xml.value("ETag", &object.etag);
+        if let Some(checksum) = &object.checksum {
+            response::checksum(xml, checksum);
+            xml.value("ChecksumType", checksum.kind().name());
+        }
+    }))
+}
+
+fn parts(document: &Element) -> Result<Vec<CompletedPart>, Error> {
+    let parts = document.children_named("Part").map(part).collect::<Result<Vec<_>, _>>()?;
+    let too_many = parts.len() > usize::from(PartNumber::MAX);
+    if parts.is_empty() || too_many {
+        return Err(Error::new(Code::MalformedXML));
+    }
+    Ok(parts)
+}
+
+fn part(element: &Element) -> Result<CompletedPart, Error> {
+    let number = element.get("PartNumber")?.text().trim();
+    let mut checksum = None;
+    for algorithm in ChecksumAlgorithm::ALL {
+        if let Some(value) = element.find(algorithm.element())? {
+            checksum = Some(Checksum::parse(algorithm, value.text())?);
+        }
+    }
+    Ok(CompletedPart {
+        number: PartNumber::parse(number)
+            .map_err(|reason| Error::invalid_argument("PartNumber", number, reason.to_string()))?,
+        // A tag that no part can have is a part that is not there.
+        etag: ETag::parse(element.get("ETag")?.text()).map_err(|_| Error::new(Code::InvalidPart))?,
+        checksum,
+    })
+}
+
+/// AbortMultipartUpload: 204, and the parts are gone.
+pub(in crate::s3::op) async fn abort_multipart_upload(
+    call: &Call<'_>,
+    bucket: BucketName,
+    key: ObjectKey,
+) -> Result<Response, Error> {
+    let upload = upload_ref(call, bucket, key)?;
+    call.store().abort_upload(&upload).await?;
+    Ok(response::empty(StatusCode::NO_CONTENT))
+}

@@ -1,0 +1,171 @@
+//! UploadPart and UploadPartCopy.
+
+use http::StatusCode;
+
+use super::upload_ref;
+use crate::checksum::Digests;
+use crate::model::{BucketName, ByteRange, ObjectKey, PartNumber};
+use crate::protocol::conditions;
+use crate::protocol::request::Response;
+use crate::s3::call::Call;
+use crate::s3::error::{Code, Error};
+use crate::s3::{request, response};
+use crate::store::{Content, CopyPart, Object, PartDigests, PutPart, Source, Upload};
+
+/// AWS: a part, and so also a part that is copied, has at most 5 GiB.
+const PART_BYTES_MAX: u64 = 5 * 1024 * 1024 * 1024;
+
+/// UploadPart: stores one part, replacing an earlier one of its number.
+pub(in crate::s3::op) async fn upload_part(
+    mut call: Call<'_>,
+    bucket: BucketName,
+    key: ObjectKey,
+) -> Result<Response, Error> {
+    request::refuse_unsupported(&call.headers)?;
+    let number = part_number(&call)?;
+    let upload = upload_ref(&call, bucket, key)?;
+    // Before the body is read: a part of no upload is not worth its bytes.
+    let (algorithm, _) = call.store().find_upload(&upload)?.checksum.unzip();
+    let received = call.receive(algorithm.as_slice()).await?;
+    let declared = received.checksum.as_ref().map(crate::model::Checksum::algorithm);
+    if let (Some(wanted), Some(sent)) = (algorithm, declared)
+        && wanted != sent
+    {
+        return Err(Error::with_message(
+            Code::InvalidRequest,
+            format!(
+                "Checksum Type mismatch occurred, expected checksum Type: {}, actual checksum Type: {}",
+                wanted.name().to_lowercase(),
+                sent.name().to_lowercase()
+            ),
+        ));
+    }
+    let checksum = match received.checksum {
+        Some(declared) => Some(declared),
+        None => algorithm.and_then(|algorithm| received.staged.digests().checksum(algorithm).cloned()),
+    };
+    let part = call.store().put_part(PutPart { upload, number, staged: received.staged, checksum }).await?;
+    let mut answer = response::empty(StatusCode::OK);
+    response::write_etag(answer.headers_mut(), &part.etag);
+    if let Some(checksum) = &part.checksum {
+        response::write_checksum(answer.headers_mut(), checksum);
+    }
+    Ok(answer)
+}
+
+/// UploadPartCopy: a part made of a range of an object. No bytes move; they are read only where
+/// their digest is not known yet.
+pub(in crate::s3::op) async fn upload_part_copy(
+    call: Call<'_>,
+    bucket: BucketName,
+    key: ObjectKey,
+) -> Result<Response, Error> {
+    request::refuse_unsupported(&call.headers)?;
+    let number = part_number(&call)?;
+    let source = call.copy_source()?;
+    let upload = upload_ref(&call, bucket, key)?;
+    let target = call.store().find_upload(&upload)?;
+    let mut source = Source {
+        bucket: source.bucket,
+        key: source.key,
+        version: source.version,
+        conditions: conditions::of_copy_source(&call.headers),
+        generation: None,
+    };
+    let (object, content) = call.open_source(&source)?;
+    source.generation = Some(object.generation);
+    let range = source_range(&call, object.size_bytes)?;
+    let digests = digests(&call, &target, &object, &content, range).await?;
+    let part =
+        call.store().copy_part(CopyPart { upload, number, source, range: Some(range), digests }).await?;
+    Ok(response::xml("CopyPartResult", |xml| {
+        xml.value("LastModified", part.modified.iso());
+        xml.value("ETag", &part.etag);
+        if let Some(checksum) = &part.checksum {
+            response::checksum(xml, checksum);
+        }
+    }))
+}
+
+fn part_number(call: &Call<'_>) -> Result<PartNumber, Error> {
+    let text = call.query.get("partNumber").unwrap_or_default();
+    PartNumber::parse(text).map_err(|reason| Error::invalid_argument("partNumber", text, reason.to_string()))
+}
+
+/// `x-amz-copy-source-range`: `bytes=first-last` only, and wholly within the source.
+fn source_range(call: &Call<'_>, size_bytes: u64) -> Result<ByteRange, Error> {
+    let whole = ByteRange::whole(size_bytes);
+    let range = match request::text(&call.headers, "x-amz-copy-source-range") {
+        None => whole,
+        Some(text) => parse_source_range(text, size_bytes)?,
+    };
+    if range.len() > PART_BYTES_MAX {
+        return Err(Error::with_message(
+            Code::InvalidRequest,
+            "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120",
+        ));
+    }
+    Ok(range)
+}
+
+fn parse_source_range(text: &str, size_bytes: u64) -> Result<ByteRange, Error> {
+    let malformed = || {
+        Error::invalid_argument(
+            "x-amz-copy-source-range",
+            text,
+            "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy",
+        )
+    };
+    let Some(crate::model::RangeSpec::Closed { first, last }) = crate::model::RangeSpec::parse(text) else {
+        return Err(malformed());
+    };
+    if last >= size_bytes {
+        return Err(Error::invalid_argument(
+            "x-amz-copy-source-range",
+            text,
+            format!("Range specified is not valid for source object of size: {size_bytes}"),
+        ));
+    }
+    Ok(ByteRange { start: first, end: last + 1 })
+}
+
+/// The digests of the copied range: known already for a whole object written in one request whose
+/// checksum the upload can use, read and computed otherwise.
+async fn digests(
+    call: &Call<'_>,
+    upload: &Upload,
+    object: &Object,
+    content: &Content,
+    range: ByteRange,
+) -> Result<PartDigests, Error> {
+    let algorithm = upload.checksum.map(|(algorithm, _)| algorithm);
+    let read: Digests = call.digest(content, range, algorithm).await?;
+    let _ = object;
+    Ok(PartDigests {
+        checksum: algorithm.and_then(|algorithm| read.checksum(algorithm).cloned()),
+        md5: read.md5,
+        crc32c: Some(read.crc32c()),
+        crc64nvme: Some(read.crc64nvme()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_source_range;
+
+    #[test]
+    fn source_ranges_lie_within_the_source() {
+        for (text, expected) in [
+            ("bytes=0-9", Some((0, 10))),
+            ("bytes=3-3", Some((3, 4))),
+            ("bytes=0-10", None),
+            ("bytes=5-", None),
+            ("bytes=-5", None),
+            ("0-9", None),
+            ("", None),
+        ] {
+            let range = parse_source_range(text, 10).ok().map(|range| (range.start, range.end));
+            assert_eq!(range, expected, "{text}");
+        }
+    }
+}

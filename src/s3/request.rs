@@ -1,0 +1,278 @@
+//! Typed reading of the headers that several operations share.
+
+use std::borrow::Cow;
+
+use http::HeaderMap;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::error::{Code, Error};
+use super::query::Query;
+use crate::model::{
+    ChecksumAlgorithm, ChecksumKind, InvalidMetadata, Metadata, SystemHeader, Tags, VersionId,
+};
+
+/// Headers that ask for something the store does not do. Ignoring them would be a wrong success.
+const UNSUPPORTED: &[&str] = &[
+    "x-amz-bucket-object-lock-enabled",
+    "x-amz-copy-source-server-side-encryption-customer-algorithm",
+    "x-amz-grant-full-control",
+    "x-amz-grant-read",
+    "x-amz-grant-read-acp",
+    "x-amz-grant-write",
+    "x-amz-grant-write-acp",
+    "x-amz-object-lock-legal-hold",
+    "x-amz-object-lock-mode",
+    "x-amz-object-lock-retain-until-date",
+    "x-amz-server-side-encryption",
+    "x-amz-server-side-encryption-aws-kms-key-id",
+    "x-amz-server-side-encryption-customer-algorithm",
+    "x-amz-write-offset-bytes",
+];
+
+/// The value of a header as text. Values that are not UTF-8 count as absent.
+pub(super) fn text<'headers>(headers: &'headers HeaderMap, name: &str) -> Option<&'headers str> {
+    headers.get(name).and_then(|value| std::str::from_utf8(value.as_bytes()).ok())
+}
+
+/// Refuses what cannot be honoured: encryption, locks, grants, canned ACLs and storage classes.
+///
+/// # Errors
+/// `NotImplemented` with the header's name, as S3 gives it.
+pub(super) fn refuse_unsupported(headers: &HeaderMap) -> Result<(), Error> {
+    if let Some(name) = UNSUPPORTED.iter().find(|name| headers.contains_key(**name)) {
+        return Err(unsupported_header(name));
+    }
+    // S3: a bucket whose owner is enforced, as every new bucket is, takes only these.
+    match text(headers, "x-amz-acl") {
+        None | Some("private" | "bucket-owner-full-control") => {}
+        Some(_) => return Err(unsupported_header("x-amz-acl")),
+    }
+    match text(headers, "x-amz-storage-class") {
+        None | Some("STANDARD") => Ok(()),
+        Some(_) => Err(unsupported_header("x-amz-storage-class")),
+    }
+}
+
+fn unsupported_header(name: &str) -> Error {
+    Error::new(Code::NotImplemented).field("Header", name)
+}
+
+/// Reads what is to be kept with an object: standard headers and user metadata.
+///
+/// # Errors
+/// `MetadataTooLarge`, `InvalidArgument`.
+pub(super) fn metadata(headers: &HeaderMap) -> Result<Metadata, Error> {
+    let mut metadata = Metadata::default();
+    for header in SystemHeader::ALL {
+        let Some(value) = text(headers, header.name()) else { continue };
+        let value = if header == SystemHeader::ContentEncoding {
+            without_aws_chunked(value)
+        } else {
+            value.to_owned()
+        };
+        if !value.is_empty() {
+            metadata.set_system(header, &value).map_err(|reason| refused(&reason))?;
+        }
+    }
+    for (name, value) in headers {
+        let Some(name) = name.as_str().strip_prefix("x-amz-meta-") else { continue };
+        let value = std::str::from_utf8(value.as_bytes()).map_err(|_| {
+            Error::with_message(Code::InvalidArgument, format!("the value of x-amz-meta-{name} is not UTF-8"))
+        })?;
+        metadata.add_user(name, value).map_err(|reason| refused(&reason))?;
+    }
+    Ok(metadata)
+}
+
+/// `aws-chunked` says how the body travelled, not what it is: it is never stored.
+fn without_aws_chunked(value: &str) -> String {
+    let kept = value.split(',').map(str::trim).filter(|coding| !coding.eq_ignore_ascii_case("aws-chunked"));
+    kept.collect::<Vec<_>>().join(",")
+}
+
+fn refused(reason: &InvalidMetadata) -> Error {
+    match reason {
+        InvalidMetadata::TooLarge(size) => Error::with_message(Code::MetadataTooLarge, reason.to_string())
+            .field("Size", size.to_string())
+            .field("MaxSizeAllowed", Metadata::USER_BYTES_MAX.to_string()),
+        InvalidMetadata::NotAHeader(_) => Error::with_message(Code::InvalidArgument, reason.to_string()),
+    }
+}
+
+/// Reads the header `x-amz-tagging`.
+///
+/// # Errors
+/// `InvalidArgument`, `InvalidTag`.
+pub(super) fn tags(headers: &HeaderMap) -> Result<Tags, Error> {
+    let header = text(headers, "x-amz-tagging").unwrap_or_default();
+    Ok(Tags::parse_header(header)?)
+}
+
+/// How listings write keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Encoding {
+    /// As they are.
+    Plain,
+    /// Percent-encoded: for keys that XML cannot carry.
+    Url,
+}
+
+/// AWS: `encoding-type=url`: what stays as it is, besides letters and digits.
+///
+/// Clients decode with their `unquote_plus`, so a `+` must be encoded.
+const URL_ENCODED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/').remove(b'*');
+
+impl Encoding {
+    /// A key, prefix, delimiter or marker as it stands in the document.
+    pub(super) fn apply(self, text: &str) -> Cow<'_, str> {
+        match self {
+            Self::Plain => Cow::Borrowed(text),
+            Self::Url => utf8_percent_encode(text, URL_ENCODED).into(),
+        }
+    }
+
+    /// The value of `EncodingType`, without which clients take `%20` literally.
+    pub(super) fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Plain => None,
+            Self::Url => Some("url"),
+        }
+    }
+}
+
+/// Reads `encoding-type`.
+///
+/// # Errors
+/// `InvalidArgument`.
+pub(super) fn encoding(query: &Query) -> Result<Encoding, Error> {
+    match query.get("encoding-type") {
+        None | Some("") => Ok(Encoding::Plain),
+        Some("url") => Ok(Encoding::Url),
+        Some(other) => Err(Error::invalid_argument(
+            "encoding-type",
+            other,
+            "Invalid Encoding Method specified in Request",
+        )),
+    }
+}
+
+/// Reads a count such as `max-keys`: absent means `most`, and more than that is cut to it, as S3
+/// does.
+///
+/// # Errors
+/// `InvalidArgument` where it is not a number from 0 on.
+pub(super) fn count(query: &Query, name: &'static str, most: usize) -> Result<usize, Error> {
+    match query.get(name) {
+        None | Some("") => Ok(most),
+        Some(text) => match text.parse::<i32>() {
+            Ok(count) => usize::try_from(count).map(|count| count.min(most)).map_err(|_| {
+                Error::invalid_argument(
+                    name,
+                    text,
+                    format!("Argument {name} must be an integer between 0 and 2147483647"),
+                )
+            }),
+            Err(_) => Err(Error::invalid_argument(
+                name,
+                text,
+                format!("Provided {name} not an integer or within integer range"),
+            )),
+        },
+    }
+}
+
+/// Reads `versionId`.
+///
+/// # Errors
+/// `InvalidArgument`.
+pub(super) fn version_id(query: &Query) -> Result<Option<VersionId>, Error> {
+    query.get("versionId").map(parse_version_id).transpose()
+}
+
+/// Reads a version id, wherever it stood.
+///
+/// # Errors
+/// `InvalidArgument`.
+pub(super) fn parse_version_id(text: &str) -> Result<VersionId, Error> {
+    VersionId::parse(text).map_err(|reason| {
+        Error::invalid_argument("versionId", text, format!("Invalid version id specified: {reason}"))
+    })
+}
+
+/// Reads `x-amz-checksum-algorithm`.
+///
+/// # Errors
+/// `InvalidRequest`.
+pub(super) fn checksum_algorithm(headers: &HeaderMap) -> Result<Option<ChecksumAlgorithm>, Error> {
+    Ok(text(headers, "x-amz-checksum-algorithm").map(ChecksumAlgorithm::parse).transpose()?)
+}
+
+/// Reads `x-amz-checksum-type`.
+///
+/// # Errors
+/// `InvalidRequest`.
+pub(super) fn checksum_kind(headers: &HeaderMap) -> Result<Option<ChecksumKind>, Error> {
+    Ok(text(headers, "x-amz-checksum-type").map(ChecksumKind::parse).transpose()?)
+}
+
+/// Reads `x-amz-mp-object-size`, in bytes.
+///
+/// # Errors
+/// `InvalidRequest`.
+pub(super) fn multipart_size(headers: &HeaderMap) -> Result<Option<u64>, Error> {
+    let Some(text) = text(headers, "x-amz-mp-object-size") else { return Ok(None) };
+    text.parse().map(Some).map_err(|_| {
+        Error::with_message(Code::InvalidRequest, "Value for x-amz-mp-object-size header is invalid.")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderName, HeaderValue};
+
+    use super::{metadata, refuse_unsupported};
+    use crate::model::SystemHeader;
+
+    fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
+        let pair = |(name, value): &(&str, &str)| -> (HeaderName, HeaderValue) {
+            (name.parse().expect("a name"), value.parse().expect("a value"))
+        };
+        pairs.iter().map(pair).collect()
+    }
+
+    #[test]
+    fn aws_chunked_is_never_stored() {
+        for (sent, stored) in [
+            ("aws-chunked", None),
+            ("aws-chunked,gzip", Some("gzip")),
+            ("gzip, AWS-Chunked", Some("gzip")),
+            ("gzip", Some("gzip")),
+            ("br, gzip", Some("br,gzip")),
+        ] {
+            let metadata = metadata(&headers(&[("content-encoding", sent)])).expect("metadata");
+            assert_eq!(metadata.system(SystemHeader::ContentEncoding), stored, "{sent}");
+        }
+    }
+
+    #[test]
+    fn user_metadata_loses_its_prefix() {
+        let metadata =
+            metadata(&headers(&[("x-amz-meta-build", "1"), ("x-amz-date", "2")])).expect("metadata");
+        assert_eq!(metadata.user().collect::<Vec<_>>(), [("build", "1")]);
+    }
+
+    #[test]
+    fn what_cannot_be_honoured_is_refused() {
+        for (name, value, taken) in [
+            ("x-amz-acl", "private", true),
+            ("x-amz-acl", "public-read", false),
+            ("x-amz-storage-class", "STANDARD", true),
+            ("x-amz-storage-class", "GLACIER", false),
+            ("x-amz-server-side-encryption", "aws:kms", false),
+            ("x-amz-meta-anything", "at all", true),
+        ] {
+            assert_eq!(refuse_unsupported(&headers(&[(name, value)])).is_ok(), taken, "{name}: {value}");
+        }
+    }
+}

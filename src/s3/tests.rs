@@ -1,0 +1,421 @@
+//! The S3 face in process: statuses, headers and documents as they stand on the wire.
+//!
+//! Real clients over real sockets are in `integration/clients`; here are the documents themselves.
+
+use bytes::Bytes;
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+
+use super::{Config, Inner, Service};
+use crate::clock::Clock;
+use crate::fallback::Fallback;
+use crate::model::{Grant, Timestamp};
+use crate::protocol::auth::Credentials;
+use crate::protocol::body::{self, ByteCount};
+use crate::protocol::request::{Context, RequestId};
+use crate::store::{Durability, Options, Store};
+
+/// 2026-11-20T21:20:19.123Z.
+const NOW_MS: i64 = 1_795_209_619_123;
+
+/// A face over an empty store, whose time stands still and where everybody may do everything.
+struct Stage {
+    service: Service,
+    _folder: tempfile::TempDir,
+}
+
+/// What came back.
+struct Answer {
+    status: StatusCode,
+    headers: http::HeaderMap,
+    body: Bytes,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let clock = Clock::Fixed(Timestamp::from_ms(NOW_MS));
+        let mut options = Options::new(folder.path().to_owned());
+        options.durability = Durability::Ephemeral;
+        options.clock = clock;
+        let store = Store::open(options).expect("an empty folder opens");
+        let service = Service::new(Inner {
+            store,
+            credentials: Credentials::default(),
+            anonymous: vec![Grant::all()],
+            fallback: std::sync::Arc::new(Fallback::default()),
+            limits: crate::protocol::Config::for_tests(),
+            config: Config::default(),
+        });
+        Self { service, _folder: folder }
+    }
+
+    /// Sends `METHOD TARGET` with headers and a body.
+    async fn send(&self, line: &str, headers: &[(&str, &str)], content: &str) -> Answer {
+        let (method, target) = line.split_once(' ').expect("METHOD TARGET");
+        let received = ByteCount::default();
+        let mut request = Request::builder()
+            .method(Method::from_bytes(method.as_bytes()).expect("a method"))
+            .uri(target)
+            .header("content-length", content.len());
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let content = Full::new(Bytes::copy_from_slice(content.as_bytes()));
+        let request = request.body(body::receive(content, received.clone())).expect("a request");
+        let answer = self.service.call(&context(received), request).await;
+        let (parts, body) = answer.into_parts();
+        let body = body.collect().await.expect("the body comes whole").to_bytes();
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    /// Sends a request without headers or body that must succeed.
+    async fn get(&self, line: &str) -> Answer {
+        let answer = self.send(line, &[], "").await;
+        assert!(answer.status.is_success(), "{line}: {}", answer.text());
+        answer
+    }
+
+    async fn put(&self, target: &str, content: &str) -> Answer {
+        let answer = self.send(&format!("PUT {target}"), &[("content-type", "text/plain")], content).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+        answer
+    }
+}
+
+impl Answer {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The document, an element a line, without its declaration.
+    fn xml(&self) -> String {
+        self.text().lines().skip(1).collect::<String>().replace("><", ">\n<")
+    }
+
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+}
+
+fn context(received: ByteCount) -> Context {
+    Context {
+        request_id: RequestId::new(0x0123_4567_89AB_CDEF),
+        peer: ([127, 0, 0, 1], 40_000).into(),
+        scheme: http::uri::Scheme::HTTP,
+        host: "127.0.0.1:8000".parse().expect("an authority"),
+        now: Timestamp::from_ms(NOW_MS),
+        clock: Clock::Fixed(Timestamp::from_ms(NOW_MS)),
+        started: std::time::Instant::now(),
+        received,
+    }
+}
+
+#[tokio::test]
+async fn an_error_is_a_document_with_its_fields() {
+    let stage = Stage::new();
+    stage.put("/bucket", "").await;
+    let answer = stage.send("GET /bucket/a%20b", &[], "").await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    assert_eq!(answer.header("content-type"), "application/xml");
+    assert_eq!(answer.header("x-amz-request-id"), "0123456789ABCDEF");
+    insta::assert_snapshot!(answer.xml(), @r"
+    <Error>
+    <Code>NoSuchKey</Code>
+    <Message>The specified key does not exist.</Message>
+    <Key>a b</Key>
+    <Resource>/bucket/a%20b</Resource>
+    <RequestId>0123456789ABCDEF</RequestId>
+    <HostId>understudy</HostId>
+    </Error>
+    ");
+}
+
+#[tokio::test]
+async fn what_is_not_served_says_so_by_its_name() {
+    let stage = Stage::new();
+    stage.put("/bucket", "").await;
+    for (line, operation) in [
+        ("GET /bucket?policy", "GetBucketPolicy"),
+        ("PUT /bucket?versioning", "PutBucketVersioning"),
+        ("GET /bucket?versions", "ListObjectVersions"),
+        ("POST /bucket", "PostObject"),
+        ("GET /bucket/key?attributes", "GetObjectAttributes"),
+        ("GET /bucket/key?acl", "GetObjectAcl"),
+    ] {
+        let answer = stage.send(line, &[], "").await;
+        assert_eq!(answer.status, StatusCode::NOT_IMPLEMENTED, "{line}");
+        assert!(answer.text().contains(operation), "{line}: {}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn head_has_the_headers_of_get_and_no_body() {
+    let stage = Stage::new();
+    stage.put("/bucket", "").await;
+    stage.put("/bucket/key", "hello").await;
+    let (get, head) = (stage.get("GET /bucket/key").await, stage.get("HEAD /bucket/key").await);
+    assert_eq!(get.text(), "hello");
+    assert_eq!(head.text(), "");
+    for name in ["content-length", "content-type", "etag", "last-modified", "accept-ranges"] {
+        assert_eq!(head.header(name), get.header(name), "{name}");
+        assert!(!get.header(name).is_empty(), "{name} is missing");
+    }
+    let missing = stage.send("HEAD /bucket/none", &[], "").await;
+    assert_eq!((missing.status, missing.text().as_str()), (StatusCode::NOT_FOUND, ""));
+}
+
+#[tokio::test]
+async fn version_1_of_a_listing() {
+    let stage = Stage::new();
+    stage.put("/bucket", "").await;
+    for key in ["a", "b%20c", "d/1", "d/2", "e"] {
+        stage.put(&format!("/bucket/{key}"), "x").await;
+    }
+    let answer = stage.get("GET /bucket?delimiter=%2F&max-keys=3&encoding-type=url").await;
+    insta::assert_snapshot!(answer.xml(), @r#"
+    <ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">
+    <Name>bucket</Name>
+    <Prefix/>
+    <Marker/>
+    <NextMarker>d/</NextMarker>
+    <MaxKeys>3</MaxKeys>
+    <Delimiter>/</Delimiter>
+    <IsTruncated>true</IsTruncated>
+    <EncodingType>url</EncodingType>
+    <Contents>
+    <Key>a</Key>
+    <LastModified>2026-11-20T21:20:19.123Z</LastModified>
+    <ETag>&quot;9dd4e461268c8034f5c8564e155c67a6&quot;</ETag>
+    <ChecksumAlgorithm>CRC64NVME</ChecksumAlgorithm>
+    <ChecksumType>FULL_OBJECT</ChecksumType>
+    <Size>1</Size>
+    <Owner>
+    <ID>65a011a29cdf8ec533ec3d1ccaae921c</ID>
+    <DisplayName>anonymous</DisplayName>
+    </Owner>
+    <StorageClass>STANDARD</StorageClass>
+    </Contents>
+    <Contents>
+    <Key>b%20c</Key>
+    <LastModified>2026-11-20T21:20:19.123Z</LastModified>
+    <ETag>&quot;9dd4e461268c8034f5c8564e155c67a6&quot;</ETag>
+    <ChecksumAlgorithm>CRC64NVME</ChecksumAlgorithm>
+    <ChecksumType>FULL_OBJECT</ChecksumType>
+    <Size>1</Size>
+    <Owner>
+    <ID>65a011a29cdf8ec533ec3d1ccaae921c</ID>
+    <DisplayName>anonymous</DisplayName>
+    </Owner>
+    <StorageClass>STANDARD</StorageClass>
+    </Contents>
+    <CommonPrefixes>
+    <Prefix>d/</Prefix>
+    </CommonPrefixes>
+    </ListBucketResult>
+    "#);
+}
+
+#[tokio::test]
+async fn version_2_of_a_listing_goes_on_by_token() {
+    let stage = Stage::new();
+    stage.put("/bucket", "").await;
+    for key in ["a", "b", "c"] {
+        stage.put(&format!("/bucket/{key}"), "x").await;
+    }
+    let first = stage.get("GET /bucket?list-type=2&max-keys=2").await;
+    insta::assert_snapshot!(first.xml(), @r#"
+    <ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">
+    <Name>bucket</Name>
+    <Prefix/>
+    <NextContinuationToken>AWti</NextContinuationToken>
+    <KeyCount>2</KeyCount>
+    <MaxKeys>2</MaxKeys>
+    <IsTruncated>true</IsTruncated>
+    <Contents>
+    <Key>a</Key>
+    <LastModified>2026-11-20T21:20:19.123Z</LastModified>
+    <ETag>&quot;9dd4e461268c8034f5c8564e155c67a6&quot;</ETag>
+    <ChecksumAlgorithm>CRC64NVME</ChecksumAlgorithm>
+    <ChecksumType>FULL_OBJECT</ChecksumType>
+    <Size>1</Size>
+    <StorageClass>STANDARD</StorageClass>
+    </Contents>
+    <Contents>
+    <Key>b</Key>
+    <LastModified>2026-11-20T21:20:19.123Z</LastModified>
+    <ETag>&quot;9dd4e461268c8034f5c8564e155c67a6&quot;</ETag>
+    <ChecksumAlgorithm>CRC64NVME</ChecksumAlgorithm>
+    <ChecksumType>FULL_OBJECT</ChecksumType>
+    <Size>1</Size>
+    <StorageClass>STANDARD</StorageClass>
+    </Contents>
+    </ListBucketResult>
+    "#);
+    let text = first.text();
+    let (_, rest) = text.split_once("<NextContinuationToken>").expect("a token");
+    let (token, _) = rest.split_once('<').expect("its end");
+    let second = stage.get(&format!("GET /bucket?list-type=2&continuation-token={token}")).await;
+    assert!(second.text().contains("<Key>c</Key>") && second.text().contains("<KeyCount>1</KeyCount>"));
+    let refused = stage.send("GET /bucket?list-type=2&continuation-token=forged", &[], "").await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn a_multipart_upload_from_beginning_to_end() {
+    let stage = Stage::new();
+    stage.put("/bucket", "").await;
+    let created = stage.send("POST /bucket/big?uploads", &[], "").await.text();
+    let (_, rest) = created.split_once("<UploadId>").expect("an upload id");
+    let (id, _) = rest.split_once('<').expect("its end");
+    let part = stage.put(&format!("/bucket/big?partNumber=1&uploadId={id}"), "only part").await;
+    let listed = stage.get(&format!("GET /bucket/big?uploadId={id}")).await;
+    insta::assert_snapshot!(listed.xml().replace(id, "ID"), @r#"
+    <ListPartsResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">
+    <Bucket>bucket</Bucket>
+    <Key>big</Key>
+    <UploadId>ID</UploadId>
+    <Initiator>
+    <ID>65a011a29cdf8ec533ec3d1ccaae921c</ID>
+    <DisplayName>anonymous</DisplayName>
+    </Initiator>
+    <Owner>
+    <ID>65a011a29cdf8ec533ec3d1ccaae921c</ID>
+    <DisplayName>anonymous</DisplayName>
+    </Owner>
+    <StorageClass>STANDARD</StorageClass>
+    <PartNumberMarker>0</PartNumberMarker>
+    <NextPartNumberMarker>1</NextPartNumberMarker>
+    <MaxParts>1000</MaxParts>
+    <IsTruncated>false</IsTruncated>
+    <Part>
+    <PartNumber>1</PartNumber>
+    <LastModified>2026-11-20T21:20:19.123Z</LastModified>
+    <ETag>&quot;14230f1d9c64bd06720ad1be4312c350&quot;</ETag>
+    <Size>9</Size>
+    </Part>
+    </ListPartsResult>
+    "#);
+    let document = format!(
+        "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{}</ETag></Part></CompleteMultipartUpload>",
+        part.header("etag").replace('"', "&quot;")
+    );
+    let done = stage.send(&format!("POST /bucket/big?uploadId={id}"), &[], &document).await;
+    insta::assert_snapshot!(done.xml(), @r#"
+    <CompleteMultipartUploadResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">
+    <Location>http://127.0.0.1:8000/bucket/big</Location>
+    <Bucket>bucket</Bucket>
+    <Key>big</Key>
+    <ETag>&quot;de7dfe70924e91b296afd1f8fadf8458-1&quot;</ETag>
+    <ChecksumCRC64NVME>PeRH0QNAoD0=</ChecksumCRC64NVME>
+    <ChecksumType>FULL_OBJECT</ChecksumType>
+    </CompleteMultipartUploadResult>
+    "#);
+    let whole = stage.get("GET /bucket/big").await;
+    assert_eq!(whole.text(), "only part");
+    assert!(whole.header("etag").ends_with("-1\""), "{}", whole.header("etag"));
+}
+
+#[tokio::test]
+async fn copies_keep_or_replace_what_their_directives_say() {
+    let stage = Stage::new();
+    stage.put("/bucket", "").await;
+    let headers = [("content-type", "text/plain"), ("x-amz-meta-a", "1"), ("x-amz-tagging", "t=1")];
+    stage.send("PUT /bucket/source", &headers, "hello").await;
+    let copied = stage.send("PUT /bucket/kept", &[("x-amz-copy-source", "bucket/source")], "").await;
+    insta::assert_snapshot!(copied.xml(), @r#"
+    <CopyObjectResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">
+    <LastModified>2026-11-20T21:20:19.123Z</LastModified>
+    <ETag>&quot;5d41402abc4b2a76b9719d911017c592&quot;</ETag>
+    <ChecksumCRC64NVME>M3eFcAZSQlc=</ChecksumCRC64NVME>
+    <ChecksumType>FULL_OBJECT</ChecksumType>
+    </CopyObjectResult>
+    "#);
+    let kept = stage.get("GET /bucket/kept").await;
+    assert_eq!((kept.header("x-amz-meta-a"), kept.header("x-amz-tagging-count")), ("1", "1"));
+    let replace = [
+        ("x-amz-copy-source", "bucket/source"),
+        ("x-amz-metadata-directive", "REPLACE"),
+        ("x-amz-tagging-directive", "REPLACE"),
+        ("content-type", "text/html"),
+    ];
+    stage.send("PUT /bucket/replaced", &replace, "").await;
+    let replaced = stage.get("GET /bucket/replaced").await;
+    assert_eq!(replaced.header("content-type"), "text/html");
+    assert_eq!((replaced.header("x-amz-meta-a"), replaced.header("x-amz-tagging-count")), ("", ""));
+    let onto_itself = stage.send("PUT /bucket/source", &[("x-amz-copy-source", "bucket/source")], "").await;
+    assert_eq!(onto_itself.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn tags_are_put_shown_and_removed() {
+    let stage = Stage::new();
+    stage.put("/bucket", "").await;
+    stage.put("/bucket/key", "hello").await;
+    let document = "<Tagging><TagSet><Tag><Key>a</Key><Value>1 &amp; 2</Value></Tag></TagSet></Tagging>";
+    assert_eq!(stage.put("/bucket/key?tagging", document).await.text(), "");
+    assert_eq!(stage.get("HEAD /bucket/key").await.header("x-amz-tagging-count"), "1");
+    insta::assert_snapshot!(stage.get("GET /bucket/key?tagging").await.xml(), @r#"
+    <Tagging xmlns="http://s3.amazonaws.com/doc/2006-03-01/">
+    <TagSet>
+    <Tag>
+    <Key>a</Key>
+    <Value>1 &amp; 2</Value>
+    </Tag>
+    </TagSet>
+    </Tagging>
+    "#);
+    let removed = stage.send("DELETE /bucket/key?tagging", &[], "").await;
+    assert_eq!(removed.status, StatusCode::NO_CONTENT);
+    assert_eq!(stage.get("HEAD /bucket/key").await.header("x-amz-tagging-count"), "");
+    let missing = stage.send("PUT /bucket/none?tagging", &[], document).await;
+    assert_eq!(missing.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn many_deletes_have_an_outcome_each() {
+    let stage = Stage::new();
+    stage.put("/bucket", "").await;
+    stage.put("/bucket/a", "x").await;
+    let document = "<Delete><Object><Key>a</Key></Object><Object><Key>none</Key></Object>\
+                    <Object><Key>b</Key><ETag>\"0\"</ETag></Object></Delete>";
+    let unprotected = stage.send("POST /bucket?delete", &[], document).await;
+    assert_eq!(unprotected.status, StatusCode::BAD_REQUEST, "{}", unprotected.text());
+    let md5 = base64::Engine::encode(
+        &base64::prelude::BASE64_STANDARD,
+        <md5::Md5 as md5::Digest>::digest(document),
+    );
+    let answer = stage.send("POST /bucket?delete", &[("content-md5", md5.as_str())], document).await;
+    insta::assert_snapshot!(answer.xml(), @r#"
+    <DeleteResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">
+    <Deleted>
+    <Key>a</Key>
+    </Deleted>
+    <Deleted>
+    <Key>none</Key>
+    </Deleted>
+    <Error>
+    <Key>b</Key>
+    <Code>NoSuchKey</Code>
+    <Message>The specified key does not exist.</Message>
+    </Error>
+    </DeleteResult>
+    "#);
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_what_it_claims_changes_nothing() {
+    let stage = Stage::new();
+    stage.put("/bucket", "").await;
+    for (headers, code) in [
+        ([("content-md5", "AAAAAAAAAAAAAAAAAAAAAA==")], "BadDigest"),
+        ([("content-md5", "short")], "InvalidDigest"),
+        ([("x-amz-checksum-crc32", "AAAAAA==")], "BadDigest"),
+        ([("x-amz-server-side-encryption", "aws:kms")], "NotImplemented"),
+        ([("x-amz-acl", "public-read")], "NotImplemented"),
+    ] {
+        let answer = stage.send("PUT /bucket/key", &headers, "hello").await;
+        assert!(answer.text().contains(&format!("<Code>{code}</Code>")), "{headers:?}: {}", answer.text());
+        assert_eq!(stage.send("HEAD /bucket/key", &[], "").await.status, StatusCode::NOT_FOUND);
+    }
+}
