@@ -18,5 +18,6 @@ pub mod store;
 
 pub mod protocol;
 
+pub mod archive;
 pub mod s3;
 
