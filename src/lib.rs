@@ -21,3 +21,5 @@ pub mod protocol;
 pub mod archive;
 pub mod s3;
 
+pub mod server;
+

@@ -1,0 +1,76 @@
+//! What the server can be told.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::cidr::Cidr;
+
+/// How the server listens and what it puts up with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The address to listen on; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Certificate and key, to speak TLS.
+    pub tls: Option<TlsFiles>,
+    /// Whose word about client, host and scheme is taken.
+    pub trusted_proxies: Vec<Cidr>,
+    /// What a client may use up.
+    pub limits: Limits,
+}
+
+/// The files of a TLS identity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate, with those that vouch for it after it (PEM).
+    pub certificate: PathBuf,
+    /// Its private key (PEM).
+    pub key: PathBuf,
+}
+
+/// What a client may use up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at a time. More wait in the system's queue until one ends.
+    pub connections_max: usize,
+    /// Bytes of a request line and its headers; more is answered 431.
+    pub head_bytes_max: usize,
+    /// Time for a whole request line and its headers, and for the TLS handshake. A kept-alive
+    /// connection on which nothing is asked for so long is closed.
+    pub head_timeout: Duration,
+    /// Time in which a client that sends or takes a body must make any progress.
+    pub stall_timeout: Duration,
+    /// Time that requests in flight get when the server stops.
+    pub stop_timeout: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8000)),
+            tls: None,
+            trusted_proxies: Vec::new(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections_max: 1024,
+            // S3: request headers may take 8 KiB and a presigned address some more.
+            head_bytes_max: 64 * 1024,
+            head_timeout: Duration::from_mins(1),
+            stall_timeout: Duration::from_mins(1),
+            stop_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Config {
+    /// A free port of the loopback interface.
+    pub fn for_tests() -> Self {
+        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), ..Self::default() }
+    }
+}

@@ -1,0 +1,152 @@
+//! The whole path of a request through the server on one screen: context, face, answer.
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use http::{Request, StatusCode, header};
+use hyper::body::Incoming;
+use serde_json::json;
+
+use super::cidr::Cidr;
+use super::connection::Arrival;
+use super::context::Contexts;
+use super::dockerflow::{Dockerflow, document};
+use super::face::{Address, Face, select};
+use super::patience::PatientBody;
+use crate::archive;
+use crate::clock::Clock;
+use crate::protocol::body::receive;
+use crate::protocol::outcome::{self, Answered, Outcome};
+use crate::protocol::request::{Context, RequestIds, Response};
+use crate::s3;
+use crate::store::Store;
+
+/// Everybody who can answer.
+#[derive(Clone)]
+pub struct Faces(Arc<Inner>);
+
+struct Inner {
+    s3: s3::Service,
+    archive: archive::Service,
+    dockerflow: Dockerflow,
+    contexts: Contexts,
+    archive_hosts: Vec<String>,
+    stall_timeout: std::time::Duration,
+}
+
+/// What the faces are made of.
+pub struct Parts {
+    /// The S3 dialect.
+    pub s3: s3::Service,
+    /// The `pub/` tree.
+    pub archive: archive::Service,
+    /// What a heartbeat looks at.
+    pub store: Store,
+    /// Hosts, in lower case, whose every path is the archive's.
+    pub archive_hosts: Vec<String>,
+    /// Whose word about client, host and scheme is taken.
+    pub trusted_proxies: Vec<Cidr>,
+    /// Time in which a client that sends a body must make any progress.
+    pub stall_timeout: std::time::Duration,
+    /// The first request id, which should be random.
+    pub seed: u64,
+    /// For the times of requests.
+    pub clock: Clock,
+}
+
+impl Faces {
+    /// Puts the faces together.
+    pub fn new(parts: Parts) -> Self {
+        let contexts = Contexts {
+            ids: RequestIds::new(parts.seed),
+            clock: parts.clock,
+            trusted_proxies: parts.trusted_proxies,
+        };
+        Self(Arc::new(Inner {
+            s3: parts.s3,
+            archive: parts.archive,
+            dockerflow: Dockerflow::new(parts.store),
+            contexts,
+            archive_hosts: parts.archive_hosts,
+            stall_timeout: parts.stall_timeout,
+        }))
+    }
+
+    /// Answers one request.
+    pub async fn answer(self, arrival: Arrival, request: Request<Incoming>) -> Response {
+        let Inner { s3, archive, dockerflow, contexts, archive_hosts, stall_timeout } = &*self.0;
+        let (mut parts, body) = request.into_parts();
+        let context = match contexts.begin(arrival, &mut parts) {
+            Ok(context) => context,
+            Err(bad_host) => {
+                return named(document(StatusCode::BAD_REQUEST, error_text(&bad_host.to_string())));
+            }
+        };
+        let body = receive(PatientBody::new(body, *stall_timeout), context.received.clone());
+        let request = Request::from_parts(parts, body);
+        let address = Address {
+            method: request.method(),
+            host: &context.host_name(),
+            bucket_in_host: s3.has_bucket_in_host(context.host.as_str()),
+            path: request.uri().path(),
+        };
+        named(match select(address, archive_hosts) {
+            Face::S3 => s3.call(&context, request).await,
+            Face::Archive => archive.call(&context, request).await,
+            Face::Dockerflow(endpoint) => {
+                let response = dockerflow.answer(endpoint, request.method());
+                logged(&context, endpoint.name(), response)
+            }
+            Face::Gcs => logged(&context, "GcsJson", gcs_not_implemented()),
+            Face::Reserved => logged(
+                &context,
+                "Reserved",
+                document(
+                    StatusCode::NOT_FOUND,
+                    error_text("nothing is served under this name; buckets cannot have it"),
+                ),
+            ),
+        })
+    }
+}
+
+/// An answer of ours says so; the S3 face has put its own name there.
+fn named(mut response: Response) -> Response {
+    let name = header::HeaderValue::from_static(concat!("understudy/", env!("CARGO_PKG_VERSION")));
+    response.headers_mut().entry(header::SERVER).or_insert(name);
+    response
+}
+
+/// Ties an answer of ours to its event in the request log.
+fn logged(context: &Context, operation: &'static str, response: Response) -> Response {
+    let mut outcome = Outcome::begin(context, outcome::Face::Dockerflow);
+    outcome.operation = operation;
+    if response.status().is_client_error() {
+        outcome.answered = Answered::Rejected;
+    } else if response.status().is_server_error() {
+        outcome.answered = Answered::Failed;
+    }
+    outcome.attach(response)
+}
+
+/// One sentence as a JSON document.
+fn error_text(message: &str) -> String {
+    json!({ "error": message }).to_string()
+}
+
+/// What Google's clients understand as "not served".
+///
+/// GCS: "HTTP status and error codes for JSON".
+fn gcs_not_implemented() -> Response {
+    let message = "understudy does not serve the JSON API of Google Cloud Storage; use the S3 API";
+    let text = json!({
+        "error": {
+            "code": 501,
+            "message": message,
+            "errors": [{ "domain": "global", "reason": "notImplemented", "message": message }],
+        }
+    });
+    document(StatusCode::NOT_IMPLEMENTED, text.to_string())
+}
