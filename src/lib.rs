@@ -23,3 +23,6 @@ pub mod s3;
 
 pub mod server;
 
+pub mod config;
+
+pub mod cli;

@@ -1,3 +1,5 @@
 //! The `understudy` command.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    understudy::cli::main()
+}

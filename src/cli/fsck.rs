@@ -1,0 +1,112 @@
+//! `understudy fsck`.
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use indicatif::{HumanBytes, HumanCount, ProgressBar};
+
+use super::failure::{Failure, complain};
+use super::flags;
+use super::print;
+use super::serve::data_dir;
+use crate::config::{Environment, Settings};
+use crate::store::fsck::{Check, Progress, Report, run as check_folder};
+
+/// The arguments of `fsck`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit code: 0 clean, 1 something was found (and repaired, with --repair), 2 could not run.
+
+Examples:
+  understudy fsck --data-dir understudy-data
+  understudy fsck --repair --json")]
+pub(super) struct Arguments {
+    /// Remove what nothing refers to, and take objects out of service whose bytes are gone or wrong
+    #[arg(long)]
+    repair: bool,
+    /// Compare sizes only, without reading every byte
+    #[arg(long)]
+    quick: bool,
+    /// The report as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: flags::Place,
+}
+
+/// How often the progress is told: on a terminal, and by a line elsewhere.
+const DRAW_INTERVAL: Duration = Duration::from_millis(100);
+const LINE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Checks a data folder, tells what was found, and gives the exit code.
+pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Result<ExitCode, Failure> {
+    match checked(arguments, environment) {
+        Ok(report) => {
+            print(&if arguments.json { json_text(&report) } else { text(&report, arguments.repair) })?;
+            Ok(if report.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Err(failure) => {
+            failure.tell();
+            Ok(ExitCode::from(2))
+        }
+    }
+}
+
+fn checked(arguments: &Arguments, environment: &Environment) -> Result<Report, Failure> {
+    let settings = Settings::load(&arguments.place.layer()?, environment)?;
+    let folder = data_dir(&settings);
+    if !folder.is_dir() {
+        return Err(Failure::Usage(format!(
+            "there is no data folder {}: name one with --data-dir",
+            folder.display()
+        )));
+    }
+    let check = Check { repair: arguments.repair, verify_digests: !arguments.quick };
+    let bar = std::io::stderr().is_terminal().then(ProgressBar::new_spinner);
+    let interval = if bar.is_some() { DRAW_INTERVAL } else { LINE_INTERVAL };
+    let mut last = Instant::now();
+    let report = check_folder(&folder, check, |progress| {
+        if last.elapsed() < interval {
+            return;
+        }
+        last = Instant::now();
+        match &bar {
+            Some(bar) => {
+                bar.set_message(told(progress));
+                bar.tick();
+            }
+            None => complain(&told(progress)),
+        }
+    });
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+    Ok(report?)
+}
+
+fn told(progress: Progress) -> String {
+    format!("{} blobs, {}", HumanCount(progress.blobs), HumanBytes(progress.bytes))
+}
+
+fn json_text(report: &Report) -> String {
+    // A report is plain data: numbers, names and text.
+    serde_json::to_string_pretty(report).map_or_else(|_| String::new(), |text| text + "\n")
+}
+
+fn text(report: &Report, repair: bool) -> String {
+    let mut lines: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
+    let checked = format!(
+        "{} objects, {} blobs, {}",
+        HumanCount(report.objects),
+        HumanCount(report.blobs),
+        HumanBytes(report.bytes)
+    );
+    lines.push(match (report.findings.len(), repair) {
+        (0, _) => format!("clean: {checked}"),
+        (found, true) => format!("{found} found, {} repaired: {checked}", report.repaired),
+        (found, false) => format!("{found} found; --repair puts right what can be: {checked}"),
+    });
+    lines.join("\n") + "\n"
+}

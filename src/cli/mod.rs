@@ -1,0 +1,122 @@
+//! The command line: one file per command, what is printed for people, and exit codes.
+//!
+//! Not here: what a command does beyond asking a room for it and telling what came of it.
+
+mod check;
+mod config;
+mod failure;
+mod flags;
+mod fsck;
+mod heartbeat;
+mod presign;
+mod serve;
+#[cfg(test)]
+mod tests;
+mod welcome;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use self::failure::Failure;
+use crate::config::Environment;
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "understudy",
+    version,
+    about = "A stand-in for production artifact buckets: S3 on your machine, production behind it",
+    long_about = "A stand-in for production artifact buckets.\n\n\
+                  Without a command it serves: S3 for beetmover, SDKs and the AWS CLI, plain paths for release tools, \
+                  and redirects to production for what is not here.",
+    args_conflicts_with_subcommands = true,
+    after_help = SETTINGS_HELP
+)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: serve::Arguments,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve until told to stop (what happens without a command, too)
+    Serve(serve::Arguments),
+    /// Look at settings: check them, show them, or print a preset to start from
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Make a link that lets its holder read or write one object for a while
+    Presign(presign::Arguments),
+    /// Ask a running server for its health
+    Check(check::Arguments),
+    /// Compare the index with the blobs, on a data folder that no server has open
+    Fsck(fsck::Arguments),
+}
+
+/// What the help of every command that takes settings ends with.
+const SETTINGS_HELP: &str = "\
+Every flag has a variable, and a file may say the same (see `understudy config preset mozilla`
+and docker/understudy.toml). The first that says something decides: flag, environment, file,
+preset, default. The log goes to standard error: UNDERSTUDY_LOG=info|debug|..., and
+UNDERSTUDY_LOG_FORMAT=text|mozlog.
+
+Examples:
+  understudy                                       127.0.0.1:8000, data in ./understudy-data
+  understudy serve --bucket stage --anonymous read
+  understudy serve --preset mozilla --ephemeral
+  understudy config show --json";
+
+/// Runs the command line of this process and gives its exit code.
+pub fn main() -> ExitCode {
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    run(std::env::args_os(), &environment)
+}
+
+/// Runs a command line.
+fn run(arguments: impl IntoIterator<Item = OsString>, environment: &Environment) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let parsed = match CommandLine::try_parse_from(&arguments) {
+        Ok(parsed) => parsed,
+        Err(error) => return misused(&error, &arguments),
+    };
+    let done = match parsed.command {
+        None => serve::run(&parsed.serve, environment),
+        Some(Command::Serve(arguments)) => serve::run(&arguments, environment),
+        Some(Command::Config(command)) => config::run(&command, environment),
+        Some(Command::Presign(arguments)) => presign::run(&arguments, environment),
+        Some(Command::Check(arguments)) => check::run(&arguments, environment),
+        Some(Command::Fsck(arguments)) => fsck::run(&arguments, environment),
+    };
+    done.unwrap_or_else(|failure| failure.tell())
+}
+
+/// A command line that does not read, or that asks for help.
+fn misused(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
+    // Nothing else can be done if even this cannot be printed.
+    drop(error.print());
+    let asks_health = arguments.get(1).is_some_and(|command| command == "check");
+    match (error.use_stderr(), asks_health) {
+        (false, _) => ExitCode::SUCCESS,
+        // Monitoring reads 2 as "critical"; a wrong flag says nothing about the server.
+        (true, true) => ExitCode::from(check::UNKNOWN),
+        (true, false) => ExitCode::from(2),
+    }
+}
+
+/// Writes to standard output. A reader that has gone is no reason to complain.
+fn print(text: &str) -> Result<(), Failure> {
+    use std::io::Write as _;
+    let mut output = std::io::stdout().lock();
+    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::io("cannot write to standard output", error))
+        }
+        _ => Ok(()),
+    }
+}

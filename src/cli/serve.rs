@@ -1,0 +1,205 @@
+//! `understudy serve`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::failure::Failure;
+use super::flags;
+use super::print;
+use super::welcome::{self, Secret, Welcome};
+use crate::clock::Clock;
+use crate::config::{Environment, Settings, credentials};
+use crate::model::{Credential, Owner};
+use crate::protocol::auth::Credentials;
+use crate::server::telemetry::Telemetry;
+use crate::server::{Faces, Listener, Parts, StopSignals};
+use crate::store::{self, NewBucket, Store};
+use crate::{archive, s3};
+
+/// The arguments of `serve`.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    settings: flags::Settings,
+}
+
+/// Threads for what blocks; they end when there is nothing to do.
+const BLOCKING_THREADS_MAX: usize = 64;
+const BLOCKING_THREAD_KEEP_ALIVE: Duration = Duration::from_secs(5);
+
+/// Serves until a signal comes.
+pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Result<ExitCode, Failure> {
+    let mut settings = Settings::load(&arguments.settings.layer()?, environment)?;
+    Telemetry::read(|name| environment.get(name).cloned())?.install()?;
+    for warning in &settings.warnings {
+        tracing::warn!("{warning}");
+    }
+    raise_open_files();
+    // Dropped last: the folder goes when nothing uses it any more.
+    let temporary = settings.ephemeral().then(temporary_folder).transpose()?;
+    if let Some(folder) = &temporary {
+        folder.path().clone_into(&mut settings.store.data_dir);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .thread_keep_alive(BLOCKING_THREAD_KEEP_ALIVE)
+        .thread_name("understudy")
+        .build()
+        .map_err(|source| Failure::io("cannot start the threads of the server", source))?;
+    let served = runtime.block_on(serve(settings));
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    if let Some(folder) = temporary {
+        folder.close().map_err(|source| Failure::io("cannot remove the temporary data folder", source))?;
+    }
+    served.map(|()| ExitCode::SUCCESS)
+}
+
+/// The whole life of a server.
+async fn serve(settings: Settings) -> Result<(), Failure> {
+    let signals = StopSignals::listen().map_err(|source| Failure::io("cannot listen for signals", source))?;
+    // First what fails without a trace, then what makes files.
+    let listener = Listener::bind(&settings.server).await?;
+    let store = Store::open(settings.store.clone())?;
+    let (known, secret) = known_credentials(&settings)?;
+    let first = welcome::most_able(&known).cloned();
+    make_buckets(&store, &settings, first.as_ref()).await?;
+    let faces = faces(&settings, &store, known)?;
+    if let Some(credential) = &first {
+        print(&welcome_text(&settings, &listener, &store, credential, secret)?)?;
+    }
+    tracing::info!(
+        address = %listener.address(),
+        data_dir = %settings.store.data_dir.display(),
+        ephemeral = settings.ephemeral(),
+        "ready"
+    );
+    let stopped =
+        listener.serve(move |arrival, request| faces.clone().answer(arrival, request), stop(signals)).await;
+    store.close().await;
+    tracing::info!(cut_off = stopped.cut_off, "stopped");
+    Ok(())
+}
+
+/// Done at the first signal; the second one ends the process on the spot.
+async fn stop(mut signals: StopSignals) {
+    let first = signals.next().await;
+    tracing::info!(signal = ?first, "stopping: finishing what is in flight; another signal ends at once");
+    tokio::spawn(async move {
+        let second = signals.next().await;
+        std::process::exit(i32::from(second.exit_code()));
+    });
+}
+
+/// The key pairs that are configured, or else the one that the data folder makes for itself.
+fn known_credentials(settings: &Settings) -> Result<(Vec<Credential>, Secret), Failure> {
+    if !settings.credentials.is_empty() {
+        let kept = credentials::path(&settings.store.data_dir);
+        let secret = if settings.credentials_are_kept() { Secret::Kept(kept) } else { Secret::Configured };
+        return Ok((settings.credentials.clone(), secret));
+    }
+    let made = credentials::generate()?;
+    if !settings.ephemeral() {
+        let path = credentials::keep(&settings.store.data_dir, &made)?;
+        tracing::info!(path = %path.display(), "credentials were made for this data folder");
+    }
+    Ok((vec![made], Secret::Shown))
+}
+
+async fn make_buckets(
+    store: &Store,
+    settings: &Settings,
+    credential: Option<&Credential>,
+) -> Result<(), Failure> {
+    let owner = credential.map_or_else(Owner::anonymous, |credential| credential.owner.clone());
+    for name in &settings.buckets {
+        if store.find_bucket(name)?.is_some() {
+            continue;
+        }
+        let new = NewBucket { name: name.clone(), region: settings.s3.region.clone(), owner: owner.clone() };
+        store.create_bucket(new).await?;
+        tracing::info!(bucket = %name, "bucket created");
+    }
+    Ok(())
+}
+
+fn faces(settings: &Settings, store: &Store, known: Vec<Credential>) -> Result<Faces, Failure> {
+    let s3 = s3::Service::new(s3::Inner {
+        store: store.clone(),
+        credentials: Credentials::new(known)?,
+        anonymous: settings.anonymous.clone(),
+        fallback: settings.fallback.clone(),
+        limits: settings.limits,
+        config: settings.s3.clone(),
+    });
+    let archive_hosts = settings.archive.iter().flat_map(archive::Config::hosts).cloned().collect();
+    let archive = archive::Service::new(archive::Inner {
+        store: store.clone(),
+        anonymous: settings.anonymous.clone(),
+        fallback: settings.fallback.clone(),
+        trees: settings.archive.clone(),
+    });
+    let mut seed = [0_u8; 8];
+    getrandom::fill(&mut seed).map_err(crate::config::Error::Random)?;
+    Ok(Faces::new(Parts {
+        s3,
+        archive,
+        store: store.clone(),
+        archive_hosts,
+        trusted_proxies: settings.server.trusted_proxies.clone(),
+        stall_timeout: settings.server.limits.stall_timeout,
+        seed: u64::from_ne_bytes(seed),
+        clock: Clock::System,
+    }))
+}
+
+fn welcome_text(
+    settings: &Settings,
+    listener: &Listener,
+    store: &Store,
+    credential: &Credential,
+    secret: Secret,
+) -> Result<String, store::Error> {
+    let existing = store.list_buckets("", None, 1)?;
+    Ok(Welcome {
+        scheme: listener.scheme(),
+        address: listener.address(),
+        credential,
+        secret,
+        region: &settings.s3.region,
+        certificate: settings.server.tls.as_ref().map(|tls| tls.certificate.as_path()),
+        bucket: existing.into_iter().next().map(|bucket| bucket.name),
+    }
+    .render())
+}
+
+/// A folder of this process alone. It is named in the log, so that a person can look into it.
+fn temporary_folder() -> Result<tempfile::TempDir, Failure> {
+    tempfile::Builder::new().prefix("understudy-").tempdir().map_err(|source| {
+        Failure::io(
+            "cannot make a temporary folder for --ephemeral (set TMPDIR to a folder that can be written)",
+            source,
+        )
+    })
+}
+
+/// Lets the process have as many open files as the system grants: each connection and each blob
+/// that is read is one.
+fn raise_open_files() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        limit.current = limit.maximum;
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            tracing::debug!(%error, "the limit of open files could not be raised");
+        }
+    }
+}
+
+/// Where the data folder is, for messages.
+pub(super) fn data_dir(settings: &Settings) -> PathBuf {
+    std::path::absolute(&settings.store.data_dir).unwrap_or_else(|_| settings.store.data_dir.clone())
+}
