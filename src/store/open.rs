@@ -3,16 +3,14 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::{Error, OpenError};
 use super::folder::Folder;
-use super::reader::STATEMENTS;
 use super::shared::Shared;
 use super::writer::{Settings, Writer};
-use super::{Durability, Options, change, migrate, row, statement, sweep};
+use super::{Durability, Options, change, migrate, reader, row, statement, sweep};
 
 /// An open store: what its verbs use, and its threads.
 #[derive(Debug)]
@@ -81,8 +79,7 @@ fn connect(index: &Path, durability: Durability) -> rusqlite::Result<Connection>
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(index, flags)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    reader::prepare(&connection)?;
     // What savepoints and sorts put aside stays in memory: there may be no writable /tmp.
     // The writer makes checkpoints itself, after its answers; SQLite's own only bounds the log.
     connection.execute_batch(
