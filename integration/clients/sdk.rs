@@ -206,6 +206,33 @@ async fn parts_from_streams_and_copies_make_an_object() {
 }
 
 #[tokio::test]
+async fn uploads_are_listed_and_aborted() {
+    let (_server, client) = stage();
+    let create = || client.create_multipart_upload().bucket(BUCKET).key("key");
+    let id = create().send().await.expect("an upload").upload_id().expect("an upload id").to_owned();
+    for number in [1, 2, 3] {
+        let part = client.upload_part().bucket(BUCKET).key("key").upload_id(&id).part_number(number);
+        part.body(vec![b'x'; 10].into()).send().await.expect("a part");
+    }
+    let parts = || client.list_parts().bucket(BUCKET).key("key").upload_id(&id);
+    let listed = parts().part_number_marker("1").max_parts(1).send().await.expect("a page of parts");
+    assert_eq!(listed.parts().iter().filter_map(|part| part.part_number()).collect::<Vec<_>>(), [2]);
+    assert_eq!((listed.is_truncated(), listed.next_part_number_marker()), (Some(true), Some("2")));
+    let uploads = client.list_multipart_uploads().bucket(BUCKET).send().await.expect("uploads");
+    assert_eq!(uploads.uploads().iter().filter_map(|upload| upload.upload_id()).collect::<Vec<_>>(), [&id]);
+    client
+        .abort_multipart_upload()
+        .bucket(BUCKET)
+        .key("key")
+        .upload_id(&id)
+        .send()
+        .await
+        .expect("an end of it");
+    let gone = parts().send().await.expect_err("it is gone");
+    assert_eq!(code(&gone), "NoSuchUpload");
+}
+
+#[tokio::test]
 async fn listings_roll_up_and_page() {
     let (_server, client) = stage();
     let keys = ["a/1", "a/2", "b", "c/1", "d", "é/1", "🦊"];
@@ -242,6 +269,10 @@ async fn buckets_and_errors_are_typed() {
     let place = CreateBucketConfiguration::builder().location_constraint(place).build();
     let create = || client.create_bucket().bucket("sdk-eu").create_bucket_configuration(place.clone());
     create().send().await.expect("a new bucket");
+    let location = client.get_bucket_location().bucket("sdk-eu").send().await.expect("a location");
+    assert_eq!(location.location_constraint(), Some(&BucketLocationConstraint::EuCentral1));
+    let head = client.head_bucket().bucket("sdk-eu").send().await.expect("the bucket is there");
+    assert_eq!(head.bucket_region(), Some("eu-central-1"));
     let again = create().send().await.expect_err("it is there").into_service_error();
     assert!(again.is_bucket_already_owned_by_you(), "{again:?}");
     let buckets = client.list_buckets().send().await.expect("a listing");
