@@ -216,7 +216,10 @@ async fn uploads_are_listed_and_aborted() {
     }
     let parts = || client.list_parts().bucket(BUCKET).key("key").upload_id(&id);
     let listed = parts().part_number_marker("1").max_parts(1).send().await.expect("a page of parts");
-    assert_eq!(listed.parts().iter().filter_map(|part| part.part_number()).collect::<Vec<_>>(), [2]);
+    assert_eq!(
+        listed.parts().iter().filter_map(aws_sdk_s3::types::Part::part_number).collect::<Vec<_>>(),
+        [2]
+    );
     assert_eq!((listed.is_truncated(), listed.next_part_number_marker()), (Some(true), Some("2")));
     let uploads = client.list_multipart_uploads().bucket(BUCKET).send().await.expect("uploads");
     assert_eq!(uploads.uploads().iter().filter_map(|upload| upload.upload_id()).collect::<Vec<_>>(), [&id]);
