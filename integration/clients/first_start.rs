@@ -5,10 +5,12 @@ use std::process::Command;
 use super::python;
 use super::server::{Server, Setup, forget_environment};
 
-/// Waits for all that a start prints, and gives back what a person pastes.
+/// Waits for all that a start prints, and gives back what a person pastes: the indented lines.
 fn to_paste(server: &Server) -> String {
     let printed = server.printed().wait_for(|lines, _| {
-        lines.last().filter(|line| line.contains("aws s3 cp")).map(|_| lines[1..].join("\n"))
+        let indented: Vec<_> =
+            lines.iter().filter(|line| line.starts_with("  ")).map(String::as_str).collect();
+        lines.last().filter(|line| line.contains("aws s3 cp")).map(|_| indented.join("\n"))
     });
     printed.unwrap_or_else(|| panic!("no aws s3 line was printed:\n{}", server.printed().text()))
 }
