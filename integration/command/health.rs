@@ -58,13 +58,11 @@ fn fsck_finds_damage_and_repairs_what_can_be() {
     let clean = fsck(&["fsck"]);
     assert_eq!(clean.status.code(), Some(0), "{clean:?}");
 
-    let size = |path: &PathBuf| path.metadata().expect("it is there").len();
+    // By their size: "whole" first, "gone" a byte a copy longer than "cut".
     let blobs = files(&folder.path().join("blobs"));
-    let blob = |key: &str| blobs.iter().find(|path| size(path) == 300_000 * key.len() as u64);
-    // "whole" is the largest; "gone" is a byte a copy longer than "cut".
-    fs::remove_file(blob("gone").expect("a blob of its size")).expect("it can be removed");
-    let cut =
-        fs::File::options().write(true).open(blob("cut").expect("a blob of its size")).expect("it opens");
+    let [_whole, gone, cut] = &blobs[..] else { panic!("a file for each object: {blobs:?}") };
+    fs::remove_file(gone).expect("it can be removed");
+    let cut = fs::File::options().write(true).open(cut).expect("it can be opened");
     cut.set_len(1000).expect("it can be cut");
     let damaged = fsck(&["fsck"]);
     assert!(!damaged.status.success(), "{damaged:?}");
