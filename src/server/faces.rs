@@ -14,7 +14,7 @@ use super::connection::Arrival;
 use super::context::Contexts;
 use super::dockerflow::{Dockerflow, document};
 use super::face::{Address, Face, select};
-use super::patience::PatientBody;
+use super::patience::{Delivery, PatientBody};
 use crate::archive;
 use crate::clock::Clock;
 use crate::protocol::body::receive;
@@ -84,7 +84,10 @@ impl Faces {
                 return named(document(StatusCode::BAD_REQUEST, error_text(&bad_host.to_string())));
             }
         };
-        let body = receive(PatientBody::new(body, *stall_timeout), context.received.clone());
+        let expects = parts.headers.contains_key(header::EXPECT);
+        let body = PatientBody::new(body, *stall_timeout);
+        let delivery = body.delivery();
+        let body = receive(body, context.received.clone());
         let request = Request::from_parts(parts, body);
         let address = Address {
             method: request.method(),
@@ -92,7 +95,7 @@ impl Faces {
             bucket_in_host: s3.has_bucket_in_host(context.host.as_str()),
             path: request.uri().path(),
         };
-        named(match select(address, archive_hosts) {
+        let response = match select(address, archive_hosts) {
             Face::S3 => s3.call(&context, request).await,
             Face::Archive => archive.call(&context, request).await,
             Face::Dockerflow(endpoint) => {
@@ -100,16 +103,25 @@ impl Faces {
                 logged(&context, endpoint.name(), response)
             }
             Face::Gcs => logged(&context, "GcsJson", gcs_not_implemented()),
-            Face::Reserved => logged(
-                &context,
-                "Reserved",
-                document(
-                    StatusCode::NOT_FOUND,
-                    error_text("nothing is served under this name; buckets cannot have it"),
-                ),
-            ),
-        })
+            Face::Reserved => {
+                let message = "nothing is served under this name; buckets cannot have it";
+                logged(&context, "Reserved", document(StatusCode::NOT_FOUND, error_text(message)))
+            }
+        };
+        named(closed_after(response, expects, &delivery))
     }
+}
+
+/// Says that the connection ends where the next request could not be told from this one's body: it
+/// was not taken whole, or the client waits for `100 Continue`, which never went out.
+///
+/// RFC 9112 section 9.6. Clients that expected 100 and get an answer at once take the next answer
+/// for this one's.
+fn closed_after(mut response: Response, expects: bool, delivery: &Delivery) -> Response {
+    if !delivery.is_whole() || (expects && !delivery.was_asked_for()) {
+        response.headers_mut().insert(header::CONNECTION, header::HeaderValue::from_static("close"));
+    }
+    response
 }
 
 /// An answer of ours says so; the S3 face has put its own name there.

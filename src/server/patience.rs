@@ -5,6 +5,8 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -42,12 +44,42 @@ impl Patience {
 pub(super) struct PatientBody<B> {
     body: B,
     patience: Patience,
+    delivery: Delivery,
 }
 
-impl<B> PatientBody<B> {
+/// How much of a request's body was taken, to be asked when the answer is there.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Delivery(Arc<Taken>);
+
+#[derive(Debug, Default)]
+struct Taken {
+    asked_for: AtomicBool,
+    whole: AtomicBool,
+}
+
+impl Delivery {
+    /// Whether anybody asked for the body, upon which the client was told to go on sending.
+    pub(super) fn was_asked_for(&self) -> bool {
+        self.0.asked_for.load(Ordering::Relaxed)
+    }
+
+    /// Whether the whole body was taken off the connection.
+    pub(super) fn is_whole(&self) -> bool {
+        self.0.whole.load(Ordering::Relaxed)
+    }
+}
+
+impl<B: Body> PatientBody<B> {
     /// Gives the client `limit` for each next piece.
     pub(super) fn new(body: B, limit: Duration) -> Self {
-        Self { body, patience: Patience::new(limit) }
+        let delivery = Delivery::default();
+        delivery.0.whole.store(body.is_end_stream(), Ordering::Relaxed);
+        Self { body, patience: Patience::new(limit), delivery }
+    }
+
+    /// What will tell how much of the body was taken.
+    pub(super) fn delivery(&self) -> Delivery {
+        self.delivery.clone()
     }
 }
 
@@ -62,8 +94,14 @@ where
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        // For a body of no bytes hyper tells the client nothing.
+        if !self.body.is_end_stream() {
+            self.delivery.0.asked_for.store(true, Ordering::Relaxed);
+        }
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
             self.patience.renew();
+            let whole = frame.is_none() || self.body.is_end_stream();
+            self.delivery.0.whole.store(whole, Ordering::Relaxed);
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
         ready!(self.patience.poll_exhausted(context));
