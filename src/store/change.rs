@@ -108,14 +108,23 @@ impl Change {
         self.execute(statement::COMMIT, []).map(drop)
     }
 
-    /// Copies the log into the index. A log of more than `log_pages_max` pages is begun anew.
-    pub(super) fn checkpoint(&mut self, log_pages_max: i64) -> Result<(), Error> {
-        let log_pages: i64 =
-            self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(1))?;
-        if log_pages > log_pages_max {
-            self.connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()))?;
+    /// Copies the log into the index once it has grown by `pages`. A log of more than `pages_max`
+    /// pages is begun anew, even if that means to wait for readers.
+    pub(super) fn checkpoint(&mut self, pages: i64, pages_max: i64) -> Result<(), Error> {
+        let (log, copied) = self.log(statement::LOG_SIZE)?;
+        if log - copied > pages {
+            self.log(statement::COPY_LOG)?;
+        }
+        if log > pages_max {
+            self.log(statement::RESTART_LOG)?;
         }
         Ok(())
+    }
+
+    /// How many pages the log has, and how many of them are in the index already.
+    fn log(&self, sql: &'static str) -> Result<(i64, i64), Error> {
+        let found = self.find(sql, [], |row| Ok((row.get(1)?, row.get(2)?)))?;
+        found.ok_or_else(|| Error::damaged("SQLite does not know its log"))
     }
 
     /// A sequence number that was never used.

@@ -20,6 +20,9 @@ statements! {
     SAVEPOINT = "SAVEPOINT job";
     RELEASE = "RELEASE job";
     ROLLBACK_TO = "ROLLBACK TO job";
+    LOG_SIZE = "PRAGMA wal_checkpoint(NOOP)";
+    COPY_LOG = "PRAGMA wal_checkpoint(PASSIVE)";
+    RESTART_LOG = "PRAGMA wal_checkpoint(RESTART)";
     READ_SEQUENCE = "SELECT value FROM counter WHERE name = 'sequence'";
     WRITE_SEQUENCE = "UPDATE counter SET value = ?1 WHERE name = 'sequence'";
 

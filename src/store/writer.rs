@@ -23,8 +23,9 @@ const GROUP_JOBS: usize = 512;
 /// How many bytes of bodies share a transaction, so that one group stays small in memory.
 const GROUP_BYTES: usize = 2 << 20;
 
-/// After about so many written pages (of 4 KiB) the log is copied into the index.
-const CHECKPOINT_PAGES: usize = 4000;
+/// After so many new pages (of 4 KiB) the log is copied into the index. More would make fewer and
+/// larger copies, but also a longer start after a crash.
+const CHECKPOINT_PAGES: i64 = 4000;
 /// A log of so many pages is begun anew even if readers must be waited for.
 const LOG_PAGES_MAX: i64 = 64_000;
 
@@ -110,17 +111,12 @@ impl Writer {
 }
 
 fn serve(queue: &Receiver<Job>, mut change: Change) {
-    let mut written_pages = 0;
     while let Ok(first) = queue.recv() {
         let (group, last) = gather(first, queue);
-        written_pages += group.iter().map(|job| 8 + job.weight_bytes() / 4096).sum::<usize>();
         commit(&mut change, group);
-        if written_pages > CHECKPOINT_PAGES {
-            written_pages = 0;
-            // After the answers, so that nobody waits for it. If it fails, the log holds everything
-            // and the next one tries again.
-            drop(change.checkpoint(LOG_PAGES_MAX));
-        }
+        // After the answers, so that nobody waits for it. If it fails, the log holds everything and
+        // the next one tries again.
+        drop(change.checkpoint(CHECKPOINT_PAGES, LOG_PAGES_MAX));
         if last {
             return;
         }
