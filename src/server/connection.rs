@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 
-use http::Request;
+use http::{Request, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use super::config::Limits;
+use super::linger::{Linger, LingeringStream};
 use super::patience::PatientStream;
 use super::wire_case::WireCase;
 use crate::protocol::request::Response;
@@ -82,12 +83,18 @@ where
     F: Future<Output = Response>,
 {
     let Terms { arrival, limits, mut phase, case } = terms;
+    let linger = Linger::default();
     let service = service_fn(|request| {
         let answer = handler(arrival, request);
-        let case = &case;
-        async move { Ok::<_, Infallible>(case.apply(answer.await)) }
+        let (case, linger) = (&case, &linger);
+        async move {
+            let response = answer.await;
+            linger.set(response.headers().contains_key(header::CONNECTION));
+            Ok::<_, Infallible>(case.apply(response))
+        }
     });
-    let stream = TokioIo::new(PatientStream::new(stream, limits.stall_timeout));
+    let stream = PatientStream::new(stream, limits.stall_timeout);
+    let stream = TokioIo::new(LingeringStream::new(stream, linger.clone()));
     let mut connection = std::pin::pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())

@@ -13,6 +13,7 @@ mod error;
 mod face;
 mod faces;
 mod forwarded;
+mod linger;
 mod listener;
 mod patience;
 mod stop;

@@ -248,6 +248,24 @@ async fn a_client_that_takes_nothing_is_let_go() {
     assert_eq!(server.stop().await, Stopped { cut_off: 0 });
 }
 
+#[tokio::test]
+async fn an_answer_before_the_end_of_a_large_body_is_not_lost() {
+    let handler = |_: Arrival, _: Request<Incoming>| {
+        let mut response = Response::new(ResponseBody::bytes("refused"));
+        response.headers_mut().insert(http::header::CONNECTION, http::HeaderValue::from_static("close"));
+        ready(response)
+    };
+    let server = Running::start(Config::for_tests(), handler).await;
+    let body = vec![b'x'; 32 * 1024 * 1024];
+    let mut stream = server.connect().await;
+    let head = format!("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", body.len());
+    stream.write_all(head.as_bytes()).await.expect("sent");
+    in_time(stream.write_all(&body)).await.expect("the server reads on although it has answered");
+    assert!(answer(&mut stream, "refused").await.starts_with("HTTP/1.1 200 "));
+    drop(stream);
+    server.stop().await;
+}
+
 /// A certificate for `localhost` and its key, as PEM files.
 fn identity(folder: &std::path::Path) -> TlsFiles {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
