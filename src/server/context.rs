@@ -32,16 +32,13 @@ pub(super) struct Contexts {
 impl Contexts {
     /// Makes the context of a request that arrives now.
     ///
-    /// Where a trusted proxy says that the client asked another host, the `Host` header becomes
-    /// that one: it is what the client signed.
+    /// Where a trusted proxy says that the client asked another host, or an absolute request target
+    /// names another one, the `Host` header becomes that one: signatures are verified over the host
+    /// that is answered for, so that a link for one bucket cannot read another.
     pub(super) fn begin(&self, arrival: Arrival, parts: &mut Parts) -> Result<Context, BadHost> {
         let origin = forwarded::origin(arrival.peer, &parts.headers, &self.trusted_proxies);
         let host = match origin.host {
-            Some(host) => {
-                let value = HeaderValue::from_str(host.as_str()).map_err(|_| BadHost)?;
-                parts.headers.insert(header::HOST, value);
-                host
-            }
+            Some(host) => told_host(host, parts)?,
             None => addressed_host(arrival, parts)?,
         };
         let own_scheme = || if arrival.tls { Scheme::HTTPS } else { Scheme::HTTP };
@@ -58,8 +55,15 @@ impl Contexts {
     }
 }
 
+/// A host that outranks the `Host` header, and takes its place.
+fn told_host(host: Authority, parts: &mut Parts) -> Result<Authority, BadHost> {
+    let value = HeaderValue::from_str(host.as_str()).map_err(|_| BadHost)?;
+    parts.headers.insert(header::HOST, value);
+    Ok(host)
+}
+
 /// The host of the request itself.
-fn addressed_host(arrival: Arrival, parts: &Parts) -> Result<Authority, BadHost> {
+fn addressed_host(arrival: Arrival, parts: &mut Parts) -> Result<Authority, BadHost> {
     let mut values = parts.headers.get_all(header::HOST).into_iter();
     let host = match (values.next(), values.next()) {
         (None, _) if parts.version < Version::HTTP_11 => {
@@ -68,8 +72,11 @@ fn addressed_host(arrival: Arrival, parts: &Parts) -> Result<Authority, BadHost>
         (Some(value), None) => Authority::try_from(value.as_bytes()).map_err(|_| BadHost)?,
         (None | Some(_), _) => return Err(BadHost),
     };
-    // RFC 9112 section 3.2.2: an absolute request target outranks the header.
-    let host = parts.uri.authority().cloned().unwrap_or(host);
+    // RFC 9112 section 3.2.2: an absolute request target outranks the header, which is ignored.
+    let host = match parts.uri.authority().cloned() {
+        Some(target) => told_host(target, parts)?,
+        None => host,
+    };
     // An authority may carry a user name; a host may not.
     if host.host().is_empty() || host.as_str().contains('@') { Err(BadHost) } else { Ok(host) }
 }
@@ -130,6 +137,15 @@ mod tests {
         let headers = [("host", "inner:8000"), ("x-forwarded-host", "a.example")];
         let (_, signed) = begin(Version::HTTP_11, "/a", &headers).expect("a host");
         assert_eq!(signed.as_deref(), Some("a.example"));
+    }
+
+    #[test]
+    fn an_absolute_target_replaces_the_host_that_is_verified() {
+        let headers = [("host", "bucket-a.localhost")];
+        let (url, signed) =
+            begin(Version::HTTP_11, "http://bucket-b.localhost:8000/a", &headers).expect("a host");
+        assert_eq!(url, "http://bucket-b.localhost:8000");
+        assert_eq!(signed.as_deref(), Some("bucket-b.localhost:8000"));
     }
 
     #[test]
