@@ -44,6 +44,7 @@ operations! {
     ListMultipartUploads: List,
     DeleteObjects: Write,
     PostObject: Write,
+    CreateSession: Read,
 
     GetObject: Read,
     HeadObject: Read,
@@ -64,6 +65,10 @@ operations! {
     RestoreObject: Write,
     RenameObject: Write,
     SelectObjectContent: Read,
+    UpdateObjectEncryption: Write,
+    GetObjectAnnotation: Read,
+    PutObjectAnnotation: Write,
+    DeleteObjectAnnotation: Write,
 
     CreateMultipartUpload: Write,
     UploadPart: Write,
@@ -72,6 +77,8 @@ operations! {
     CompleteMultipartUpload: Write,
     AbortMultipartUpload: Write,
 
+    GetBucketAbac: Admin,
+    PutBucketAbac: Admin,
     GetBucketAccelerateConfiguration: Admin,
     PutBucketAccelerateConfiguration: Admin,
     GetBucketAcl: Admin,
@@ -96,6 +103,15 @@ operations! {
     DeleteBucketLifecycle: Admin,
     GetBucketLogging: Admin,
     PutBucketLogging: Admin,
+    CreateBucketMetadataConfiguration: Admin,
+    GetBucketMetadataConfiguration: Admin,
+    DeleteBucketMetadataConfiguration: Admin,
+    CreateBucketMetadataTableConfiguration: Admin,
+    GetBucketMetadataTableConfiguration: Admin,
+    DeleteBucketMetadataTableConfiguration: Admin,
+    UpdateBucketMetadataAnnotationTableConfiguration: Admin,
+    UpdateBucketMetadataInventoryTableConfiguration: Admin,
+    UpdateBucketMetadataJournalTableConfiguration: Admin,
     GetBucketMetricsConfiguration: Admin,
     PutBucketMetricsConfiguration: Admin,
     DeleteBucketMetricsConfiguration: Admin,
@@ -132,9 +148,13 @@ operations! {
 type SubResource = (&'static str, Option<Operation>, Option<Operation>, Option<Operation>);
 
 /// Sub-resources of a bucket. The first one that a query has decides.
+///
+/// All that botocore knows are here, served or not: one that is missing would make its DELETE the
+/// deletion of the bucket or object itself.
 const OF_BUCKET: &[SubResource] = {
     use Operation as O;
     &[
+        ("abac", Some(O::GetBucketAbac), Some(O::PutBucketAbac), None),
         (
             "accelerate",
             Some(O::GetBucketAccelerateConfiguration),
@@ -175,6 +195,21 @@ const OF_BUCKET: &[SubResource] = {
         ),
         ("location", Some(O::GetBucketLocation), None, None),
         ("logging", Some(O::GetBucketLogging), Some(O::PutBucketLogging), None),
+        ("metadataAnnotationTable", None, Some(O::UpdateBucketMetadataAnnotationTableConfiguration), None),
+        (
+            "metadataConfiguration",
+            Some(O::GetBucketMetadataConfiguration),
+            None,
+            Some(O::DeleteBucketMetadataConfiguration),
+        ),
+        ("metadataInventoryTable", None, Some(O::UpdateBucketMetadataInventoryTableConfiguration), None),
+        ("metadataJournalTable", None, Some(O::UpdateBucketMetadataJournalTableConfiguration), None),
+        (
+            "metadataTable",
+            Some(O::GetBucketMetadataTableConfiguration),
+            None,
+            Some(O::DeleteBucketMetadataTableConfiguration),
+        ),
         (
             "metrics",
             Some(O::GetBucketMetricsConfiguration),
@@ -209,6 +244,7 @@ const OF_BUCKET: &[SubResource] = {
             Some(O::DeleteBucketReplication),
         ),
         ("requestPayment", Some(O::GetBucketRequestPayment), Some(O::PutBucketRequestPayment), None),
+        ("session", Some(O::CreateSession), None, None),
         ("tagging", Some(O::GetBucketTagging), Some(O::PutBucketTagging), Some(O::DeleteBucketTagging)),
         ("uploads", Some(O::ListMultipartUploads), None, None),
         ("versioning", Some(O::GetBucketVersioning), Some(O::PutBucketVersioning), None),
@@ -222,7 +258,14 @@ const OF_OBJECT: &[SubResource] = {
     use Operation as O;
     &[
         ("acl", Some(O::GetObjectAcl), Some(O::PutObjectAcl), None),
+        (
+            "annotation",
+            Some(O::GetObjectAnnotation),
+            Some(O::PutObjectAnnotation),
+            Some(O::DeleteObjectAnnotation),
+        ),
         ("attributes", Some(O::GetObjectAttributes), None, None),
+        ("encryption", None, Some(O::UpdateObjectEncryption), None),
         ("legal-hold", Some(O::GetObjectLegalHold), Some(O::PutObjectLegalHold), None),
         ("renameObject", None, Some(O::RenameObject), None),
         ("retention", Some(O::GetObjectRetention), Some(O::PutObjectRetention), None),
@@ -262,11 +305,15 @@ fn named<'table>(table: &'table [SubResource], query: &Query) -> Option<&'table 
     table.iter().find(|(name, ..)| query.has(name))
 }
 
-fn of_sub_resource((_, get, put, delete): &SubResource, method: &Method) -> Option<Operation> {
+fn of_sub_resource((name, get, put, delete): &SubResource, method: &Method) -> Option<Operation> {
     match *method {
         Method::GET => *get,
         Method::PUT => *put,
         Method::DELETE => *delete,
+        Method::POST if *name == "metadataConfiguration" => {
+            Some(Operation::CreateBucketMetadataConfiguration)
+        }
+        Method::POST if *name == "metadataTable" => Some(Operation::CreateBucketMetadataTableConfiguration),
         _ => None,
     }
 }
@@ -358,7 +405,13 @@ mod tests {
             ("GET /bucket?location", O::GetBucketLocation),
             ("GET /bucket?policyStatus", O::GetBucketPolicyStatus),
             ("HEAD /bucket", O::HeadBucket),
+            ("GET /bucket?session", O::CreateSession),
             ("PUT /bucket", O::CreateBucket),
+            ("PUT /bucket?abac", O::PutBucketAbac),
+            ("PUT /bucket?metadataInventoryTable", O::UpdateBucketMetadataInventoryTableConfiguration),
+            ("DELETE /bucket?metadataTable", O::DeleteBucketMetadataTableConfiguration),
+            ("DELETE /bucket?metadataConfiguration", O::DeleteBucketMetadataConfiguration),
+            ("POST /bucket?metadataConfiguration", O::CreateBucketMetadataConfiguration),
             ("PUT /bucket?acl", O::PutBucketAcl),
             ("DELETE /bucket", O::DeleteBucket),
             ("DELETE /bucket?cors", O::DeleteBucketCors),
@@ -375,7 +428,10 @@ mod tests {
             ("PUT /bucket/key?partNumber=1&uploadId=u", O::UploadPart),
             ("PUT /bucket/key?partNumber=1&uploadId=u copy", O::UploadPartCopy),
             ("PUT /bucket/key?tagging", O::PutObjectTagging),
+            ("PUT /bucket/key?encryption", O::UpdateObjectEncryption),
+            ("PUT /bucket/key?annotation&annotationName=a", O::PutObjectAnnotation),
             ("DELETE /bucket/key", O::DeleteObject),
+            ("DELETE /bucket/key?annotation&annotationName=a", O::DeleteObjectAnnotation),
             ("DELETE /bucket/key?uploadId=u", O::AbortMultipartUpload),
             ("POST /bucket/key?uploads", O::CreateMultipartUpload),
             ("POST /bucket/key?uploadId=u", O::CompleteMultipartUpload),
