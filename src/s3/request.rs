@@ -64,12 +64,12 @@ fn unsupported_header(name: &str) -> Error {
 pub(super) fn metadata(headers: &HeaderMap) -> Result<Metadata, Error> {
     let mut metadata = Metadata::default();
     for header in SystemHeader::ALL {
-        let Some(value) = text(headers, header.name()) else { continue };
-        let value = if header == SystemHeader::ContentEncoding {
-            without_aws_chunked(value)
-        } else {
-            value.to_owned()
-        };
+        // Several lines of one name are one list (RFC 9110 section 5.3): SDKs send `aws-chunked` on a
+        // line of its own beside what the object is encoded with.
+        let lines = headers.get_all(header.name()).iter();
+        let lines: Vec<_> = lines.filter_map(|line| std::str::from_utf8(line.as_bytes()).ok()).collect();
+        let value = lines.join(",");
+        let value = if header == SystemHeader::ContentEncoding { without_aws_chunked(&value) } else { value };
         if !value.is_empty() {
             metadata.set_system(header, &value).map_err(|reason| refused(&reason))?;
         }
@@ -252,6 +252,18 @@ mod tests {
         ] {
             let metadata = metadata(&headers(&[("content-encoding", sent)])).expect("metadata");
             assert_eq!(metadata.system(SystemHeader::ContentEncoding), stored, "{sent}");
+        }
+    }
+
+    #[test]
+    fn a_header_on_several_lines_is_one_list() {
+        for lines in [["aws-chunked", "gzip"], ["gzip", "aws-chunked"]] {
+            let mut sent = HeaderMap::new();
+            for line in lines {
+                sent.append("content-encoding", HeaderValue::from_static(line));
+            }
+            let metadata = metadata(&sent).expect("metadata");
+            assert_eq!(metadata.system(SystemHeader::ContentEncoding), Some("gzip"), "{lines:?}");
         }
     }
 
