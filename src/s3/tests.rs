@@ -81,6 +81,13 @@ impl Stage {
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
         answer
     }
+    /// Sends a `Delete` document with the digest that it needs.
+    async fn delete_objects(&self, document: &str) -> Answer {
+        let digest = <md5::Md5 as md5::Digest>::digest(document);
+        let md5 = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, digest);
+        self.send("POST /bucket?delete", &[("content-md5", md5.as_str())], document).await
+    }
+
 }
 
 impl Answer {
@@ -381,11 +388,7 @@ async fn many_deletes_have_an_outcome_each() {
                     <Object><Key>b</Key><ETag>\"0\"</ETag></Object></Delete>";
     let unprotected = stage.send("POST /bucket?delete", &[], document).await;
     assert_eq!(unprotected.status, StatusCode::BAD_REQUEST, "{}", unprotected.text());
-    let md5 = base64::Engine::encode(
-        &base64::prelude::BASE64_STANDARD,
-        <md5::Md5 as md5::Digest>::digest(document),
-    );
-    let answer = stage.send("POST /bucket?delete", &[("content-md5", md5.as_str())], document).await;
+    let answer = stage.delete_objects(document).await;
     insta::assert_snapshot!(answer.xml(), @r#"
     <DeleteResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">
     <Deleted>
@@ -419,3 +422,24 @@ async fn a_body_that_is_not_what_it_claims_changes_nothing() {
         assert_eq!(stage.send("HEAD /bucket/key", &[], "").await.status, StatusCode::NOT_FOUND);
     }
 }
+#[tokio::test]
+async fn a_condition_of_a_delete_that_cannot_be_read_protects_the_object() {
+    let stage = Stage::new();
+    stage.put("/bucket", "").await;
+    stage.put("/bucket/a", "x").await;
+    for condition in ["<LastModifiedTime>yesterday</LastModifiedTime>", "<Size>many</Size>"] {
+        let document = format!("<Delete><Object><Key>a</Key>{condition}</Object></Delete>");
+        let answer = stage.delete_objects(&document).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{}", answer.text());
+        stage.get("HEAD /bucket/a").await;
+    }
+}
+
+#[tokio::test]
+async fn an_error_document_is_xml_whatever_the_request_held() {
+    let stage = Stage::new();
+    let answer = stage.send("PUT /bucket", &[], "<a></b\u{1}>").await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    assert!(!answer.text().contains("&#1;") && !answer.text().contains('\u{1}'), "{}", answer.text());
+}
+

@@ -73,12 +73,15 @@ pub(super) async fn delete_objects(mut call: Call<'_>, bucket: BucketName) -> Re
 
 fn entry(element: &Element) -> Result<Entry, Error> {
     let text = |name| element.find(name).map(|child| child.map(|child| child.text().to_owned()));
-    let malformed = |_| Error::new(Code::MalformedXML);
+    // A condition that cannot be read is never left out: it protects what would be deleted.
+    let malformed = || Error::new(Code::MalformedXML);
+    let time = |text: &str| Timestamp::parse_http_date(text).or_else(|| Timestamp::parse_iso(text));
     let conditions = WriteConditions {
         if_match: text("ETag")?.map(|tag| ETagMatch::parse(&tag)),
-        if_match_size: text("Size")?.map(|size| size.parse()).transpose().map_err(malformed)?,
+        if_match_size: text("Size")?.map(|size| size.parse().map_err(|_| malformed())).transpose()?,
         if_match_modified: text("LastModifiedTime")?
-            .and_then(|time| Timestamp::parse_http_date(&time).or_else(|| Timestamp::parse_iso(&time))),
+            .map(|text| time(&text).ok_or_else(malformed))
+            .transpose()?,
         ..WriteConditions::default()
     };
     Ok(Entry { key: element.get("Key")?.text().to_owned(), version: text("VersionId")?, conditions })
