@@ -30,9 +30,12 @@ pub(super) fn document(status: StatusCode, document: bytes::Bytes) -> Response {
 }
 
 /// The same answer to a HEAD: its headers say what a GET would get, and no body follows.
+///
+/// A length of 0 in a 304 would be that of the object (RFC 9110 section 8.6), so it has none.
 pub(super) fn without_body(answer: Response) -> Response {
     let (mut parts, body) = answer.into_parts();
-    let exact = http_body::Body::size_hint(&body).exact();
+    let exact =
+        http_body::Body::size_hint(&body).exact().filter(|_| parts.status != StatusCode::NOT_MODIFIED);
     if let (Some(length), false) = (exact, parts.headers.contains_key(header::CONTENT_LENGTH)) {
         parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }

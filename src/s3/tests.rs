@@ -33,6 +33,11 @@ struct Answer {
 
 impl Stage {
     fn new() -> Self {
+        Self::with(vec![Grant::all()])
+    }
+
+    /// The same, but everybody may do only this.
+    fn with(anonymous: Vec<Grant>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let clock = Clock::Fixed(Timestamp::from_ms(NOW_MS));
         let mut options = Options::new(folder.path().to_owned());
@@ -170,6 +175,26 @@ async fn head_has_the_headers_of_get_and_no_body() {
     }
     let missing = stage.send("HEAD /bucket/none", &[], "").await;
     assert_eq!((missing.status, missing.text().as_str()), (StatusCode::NOT_FOUND, ""));
+    let fresh = stage.send("HEAD /bucket/key", &[("if-none-match", head.header("etag"))], "").await;
+    assert_eq!((fresh.status, fresh.header("content-length")), (StatusCode::NOT_MODIFIED, ""));
+}
+
+#[tokio::test]
+async fn a_list_of_buckets_never_names_one_that_its_caller_may_not_see() {
+    let grants = ["admin:*", "list:seen-1", "list:seen-2", "list:seen-3"];
+    let stage = Stage::with(grants.into_iter().map(|grant| Grant::parse(grant).expect("a grant")).collect());
+    for bucket in ["hidden-0", "seen-1", "seen-1-hidden", "seen-2", "seen-2-hidden", "seen-3"] {
+        stage.put(&format!("/{bucket}"), "").await;
+    }
+    let (mut token, mut pages) = (String::new(), Vec::new());
+    loop {
+        let page = stage.get(&format!("GET /?max-buckets=1&continuation-token={token}")).await.text();
+        assert!(!page.contains("hidden"), "{page}");
+        pages.push(page.matches("<Bucket>").count());
+        let Some((_, rest)) = page.split_once("<ContinuationToken>") else { break };
+        token = rest.split('<').next().expect("its end").to_owned();
+    }
+    assert_eq!(pages, [1, 1, 1]);
 }
 
 #[tokio::test]

@@ -32,11 +32,12 @@ pub(super) fn list_buckets(call: &Call<'_>) -> Result<Response, Error> {
             })?
         }
     };
-    let mut buckets = call.store().list_buckets(prefix, after, buckets_max + 1)?;
+    // Those that the caller may not see are left out first: a token names the last of its page.
+    let mut buckets = call.store().list_buckets(prefix, after, usize::MAX)?;
+    buckets.retain(|bucket| call.authorize(Permission::List, &bucket.name, "").is_ok());
     let truncated = buckets.len() > buckets_max;
     buckets.truncate(buckets_max);
     let next = buckets.last().filter(|_| truncated).map(|bucket| bucket.name.clone());
-    buckets.retain(|bucket| call.authorize(Permission::List, &bucket.name, "").is_ok());
     Ok(response::xml("ListAllMyBucketsResult", |xml| {
         xml.element("Owner", |xml| response::owner(xml, &call.identity.owner()));
         xml.element("Buckets", |xml| {
