@@ -90,7 +90,7 @@ impl Error {
     pub(in crate::s3) fn render(&self, resource: &str, request_id: RequestId) -> Response {
         let document = Writer::bare_document("Error", |xml| {
             xml.value("Code", self.code.name());
-            xml.value("Message", &self.message);
+            xml.value("Message", self.message.replace(not_in_xml, "\u{fffd}"));
             for (name, value) in &self.fields {
                 xml.value(name, value.replace(not_in_xml, "\u{fffd}"));
             }
