@@ -349,6 +349,34 @@ async fn a_multipart_upload_from_beginning_to_end() {
 }
 
 #[tokio::test]
+async fn a_completion_must_be_of_the_checksum_that_its_upload_began_with() {
+    let stage = Stage::new();
+    stage.put("/bucket", "").await;
+    let begin = [("x-amz-checksum-algorithm", "CRC32")];
+    let created = stage.send("POST /bucket/key?uploads", &begin, "").await.text();
+    let (_, rest) = created.split_once("<UploadId>").expect("an upload id");
+    let (id, _) = rest.split_once('<').expect("its end");
+    let part = stage.put(&format!("/bucket/key?partNumber=1&uploadId={id}"), "only part").await;
+    let (etag, crc32) = (part.header("etag").to_owned(), part.header("x-amz-checksum-crc32").to_owned());
+    let complete = async |headers: &[(&str, &str)], checksum: &str| {
+        let part = format!("<Part><PartNumber>1</PartNumber><ETag>{etag}</ETag>{checksum}</Part>");
+        let document = format!("<CompleteMultipartUpload>{part}</CompleteMultipartUpload>");
+        stage.send(&format!("POST /bucket/key?uploadId={id}"), headers, &document).await
+    };
+    let vouched = format!("<ChecksumCRC32>{crc32}</ChecksumCRC32>");
+    let missing = complete(&[], "").await;
+    assert!(missing.text().contains("It was missing for part 1"), "{}", missing.text());
+    let other = complete(&[("x-amz-checksum-type", "FULL_OBJECT")], &vouched).await;
+    assert!(other.text().contains("must use the same checksum mode"), "{}", other.text());
+    for answer in [missing, other, stage.send("HEAD /bucket/key", &[], "").await] {
+        assert!(answer.status.is_client_error());
+    }
+    let done = complete(&[("x-amz-checksum-type", "COMPOSITE")], &vouched).await;
+    assert_eq!(done.status, StatusCode::OK, "{}", done.text());
+    assert_eq!(complete(&[], &vouched).await.status, StatusCode::OK, "the same again");
+}
+
+#[tokio::test]
 async fn copies_keep_or_replace_what_their_directives_say() {
     let stage = Stage::new();
     stage.put("/bucket", "").await;

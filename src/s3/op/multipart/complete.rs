@@ -3,14 +3,14 @@
 use http::StatusCode;
 
 use super::upload_ref;
-use crate::model::{BucketName, Checksum, ChecksumAlgorithm, ETag, ObjectKey, PartNumber};
+use crate::model::{BucketName, Checksum, ChecksumAlgorithm, ChecksumKind, ETag, ObjectKey, PartNumber};
 use crate::protocol::conditions;
 use crate::protocol::intake::{self, ChecksumsOf};
 use crate::protocol::request::Response;
 use crate::s3::call::Call;
 use crate::s3::error::{Code, Error};
 use crate::s3::{request, response};
-use crate::store::{CompleteUpload, CompletedPart};
+use crate::store::{self, CompleteUpload, CompletedPart, UploadRef};
 use crate::xml::Element;
 
 /// CompleteMultipartUpload: the parts become the object, atomically.
@@ -21,9 +21,11 @@ pub(in crate::s3::op) async fn complete_multipart_upload(
 ) -> Result<Response, Error> {
     let upload = upload_ref(&call, bucket, key)?;
     let body = call.document(ChecksumsOf::Object).await?;
+    let parts = parts(&Element::parse(&body, "CompleteMultipartUpload")?)?;
+    check_checksums(&call, &upload, &parts)?;
     let complete = CompleteUpload {
         upload,
-        parts: parts(&Element::parse(&body, "CompleteMultipartUpload")?)?,
+        parts,
         checksum: intake::checksum_header(&call.headers)?,
         size_bytes: request::multipart_size(&call.headers)?,
         conditions: conditions::of_write(&call.headers)?,
@@ -40,6 +42,39 @@ pub(in crate::s3::op) async fn complete_multipart_upload(
             xml.value("ChecksumType", checksum.kind().name());
         }
     }))
+}
+
+/// S3: the request must be of the checksum that the upload was begun with, and a composite one is
+/// made of checksums that the client vouches for, part by part.
+///
+/// Which checksum an upload has never changes, so this need not be part of the transaction. An
+/// upload that is gone may have been completed by this very request, whose answer was lost.
+fn check_checksums(call: &Call<'_>, upload: &UploadRef, parts: &[CompletedPart]) -> Result<(), Error> {
+    let refused = |words| Err(Error::with_message(Code::InvalidRequest, words));
+    let asked = request::checksum_kind(&call.headers)?;
+    let upload = match call.store().find_upload(upload) {
+        Err(store::Error::NoSuchUpload(_)) => return Ok(()),
+        found => found?,
+    };
+    let kind = upload.checksum.map_or(ChecksumKind::FullObject, |(_, kind)| kind);
+    if asked.is_some_and(|asked| asked != kind) {
+        return refused(format!(
+            "The upload was created using the {} checksum mode. The complete request must use the same checksum mode.",
+            kind.name()
+        ));
+    }
+    let Some((algorithm, ChecksumKind::Composite)) = upload.checksum else { return Ok(()) };
+    let vouched = |part: &&CompletedPart| {
+        part.checksum.as_ref().is_some_and(|checksum| checksum.algorithm() == algorithm)
+    };
+    match parts.iter().find(|part| !vouched(part)) {
+        None => Ok(()),
+        Some(part) => refused(format!(
+            "The upload was created using a {} checksum. The complete request must include the checksum for each part. It was missing for part {} in the request.",
+            algorithm.name().to_lowercase(),
+            part.number
+        )),
+    }
 }
 
 fn parts(document: &Element) -> Result<Vec<CompletedPart>, Error> {
