@@ -22,7 +22,8 @@ pub(super) struct CopySource {
 impl CopySource {
     /// Reads the header.
     ///
-    /// S3: the version is split off before decoding, so that a key may hold an encoded `?`.
+    /// S3: the version is split off before decoding, so that a key may hold an encoded `?`; a `+` is
+    /// a space, as in a form, so that clients write `%2B` (aws-cli issue 614).
     ///
     /// # Errors
     /// `InvalidArgument` naming the header.
@@ -36,7 +37,8 @@ impl CopySource {
                 (path, Some(version))
             }
         };
-        let path = percent_decode_str(path.strip_prefix('/').unwrap_or(path))
+        let path = path.strip_prefix('/').unwrap_or(path).replace('+', " ");
+        let path = percent_decode_str(&path)
             .decode_utf8()
             .map_err(|_| invalid("Invalid copy source encoding: it is not UTF-8".to_owned()))?;
         // S3: with the slash encoded too (`bucket%2Fkey`) the source is still understood.
@@ -65,7 +67,8 @@ mod tests {
             ("bucket%2Fa%2Fb", "a/b", None),
             ("bucket/Firefox%20Setup%20141.0.exe", "Firefox Setup 141.0.exe", None),
             ("bucket//a", "/a", None),
-            ("bucket/a+b", "a+b", None),
+            ("bucket/a+b", "a b", None),
+            ("bucket/a%2Bb", "a+b", None),
             ("bucket/a%3FversionId%3Db", "a?versionId=b", None),
             ("bucket/a?versionId=null", "a", Some("null")),
             ("bucket/a?versionId=abc", "a", Some("abc")),
