@@ -64,12 +64,7 @@ fn unsupported_header(name: &str) -> Error {
 pub(super) fn metadata(headers: &HeaderMap) -> Result<Metadata, Error> {
     let mut metadata = Metadata::default();
     for header in SystemHeader::ALL {
-        // Several lines of one name are one list (RFC 9110 section 5.3): SDKs send `aws-chunked` on a
-        // line of its own beside what the object is encoded with.
-        let lines = headers.get_all(header.name()).iter();
-        let lines: Vec<_> = lines.filter_map(|line| std::str::from_utf8(line.as_bytes()).ok()).collect();
-        let value = lines.join(",");
-        let value = if header == SystemHeader::ContentEncoding { without_aws_chunked(&value) } else { value };
+        let Some(value) = system_value(headers, header) else { continue };
         if !value.is_empty() {
             metadata.set_system(header, &value).map_err(|reason| refused(&reason))?;
         }
@@ -82,6 +77,28 @@ pub(super) fn metadata(headers: &HeaderMap) -> Result<Metadata, Error> {
         metadata.add_user(name, value).map_err(|reason| refused(&reason))?;
     }
     Ok(metadata)
+}
+
+/// The value of a standard header.
+///
+/// Several lines of a list are one list (RFC 9110 section 5.3): SDKs send `aws-chunked` on a line of
+/// its own beside what the object is encoded with. Of everything else the first line counts, which
+/// for Content-Type is the one that signature version 2 covers.
+fn system_value(headers: &HeaderMap, header: SystemHeader) -> Option<String> {
+    match header {
+        SystemHeader::CacheControl | SystemHeader::ContentLanguage => Some(lines(headers, header)),
+        SystemHeader::ContentEncoding => Some(without_aws_chunked(&lines(headers, header))),
+        SystemHeader::ContentDisposition
+        | SystemHeader::ContentType
+        | SystemHeader::Expires
+        | SystemHeader::WebsiteRedirectLocation => text(headers, header.name()).map(str::to_owned),
+    }
+}
+
+fn lines(headers: &HeaderMap, header: SystemHeader) -> String {
+    let lines = headers.get_all(header.name()).iter();
+    let lines: Vec<_> = lines.filter_map(|line| std::str::from_utf8(line.as_bytes()).ok()).collect();
+    lines.join(",")
 }
 
 /// `aws-chunked` says how the body travelled, not what it is: it is never stored.
@@ -265,6 +282,10 @@ mod tests {
             let metadata = metadata(&sent).expect("metadata");
             assert_eq!(metadata.system(SystemHeader::ContentEncoding), Some("gzip"), "{lines:?}");
         }
+        let mut sent = headers(&[("content-type", "text/plain")]);
+        sent.append("content-type", HeaderValue::from_static("text/html"));
+        let metadata = metadata(&sent).expect("metadata");
+        assert_eq!(metadata.system(SystemHeader::ContentType), Some("text/plain"), "only this was signed");
     }
 
     #[test]
