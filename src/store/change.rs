@@ -6,10 +6,19 @@ use rusqlite::{Connection, OptionalExtension as _, Params, Row};
 
 use super::blob::BlobFile;
 use super::error::Error;
+use super::open::PAGE_BYTES;
 use super::shared::Shared;
-use super::statement;
 use super::writer::Settings;
+use super::{row, statement};
 use crate::model::{Owner, Timestamp};
+
+/// After so many new pages (of 4 KiB) the log is copied into the index. More would make fewer and
+/// larger copies, but also a longer start after a crash.
+const LOG_PAGES: u64 = 4000;
+/// A log of so many pages is begun anew even if readers must be waited for.
+const LOG_PAGES_MAX: u64 = 64_000;
+/// The same where only the reserve of the disk is left: then deletions need the room.
+const LOG_PAGES_SHORT: u64 = 250;
 
 /// The writing connection and the transaction of the group in work.
 pub(super) struct Change {
@@ -108,23 +117,28 @@ impl Change {
         self.execute(statement::COMMIT, []).map(drop)
     }
 
-    /// Copies the log into the index once it has grown by `pages`. A log of more than `pages_max`
-    /// pages is begun anew, even if that means to wait for readers.
-    pub(super) fn checkpoint(&mut self, pages: i64, pages_max: i64) -> Result<(), Error> {
-        let (log, copied) = self.log(statement::LOG_SIZE)?;
-        if log - copied > pages {
-            self.log(statement::COPY_LOG)?;
-        }
-        if log > pages_max {
-            self.log(statement::RESTART_LOG)?;
+    /// Copies the log into the index once it has grown by [`LOG_PAGES`]. A log that has become too
+    /// large, for the store or for a disk without room, is emptied, even if readers must be waited for.
+    pub(super) fn checkpoint(&mut self) -> Result<(), Error> {
+        let (pages, copied) = self.measure(statement::LOG_SIZE)?;
+        let short = self.shared.folder.check_room(0).is_err();
+        if pages > if short { LOG_PAGES_SHORT } else { LOG_PAGES_MAX } {
+            self.measure(statement::EMPTY_LOG)?;
+        } else if pages.saturating_sub(copied) > LOG_PAGES {
+            self.measure(statement::COPY_LOG)?;
         }
         Ok(())
     }
 
-    /// How many pages the log has, and how many of them are in the index already.
-    fn log(&self, sql: &'static str) -> Result<(i64, i64), Error> {
-        let found = self.find(sql, [], |row| Ok((row.get(1)?, row.get(2)?)))?;
-        found.ok_or_else(|| Error::damaged("SQLite does not know its log"))
+    /// Notes what room the index and its log need and have. Gives how many pages the log has, and how
+    /// many of them are in the index already.
+    fn measure(&self, log: &'static str) -> Result<(u64, u64), Error> {
+        let log = self.find(log, [], |row| Ok((row::number(row, 1)?, row::number(row, 2)?)))?;
+        let (pages, copied) = log.ok_or_else(|| Error::damaged("SQLite does not know its log"))?;
+        let free = self.find(statement::FREE_PAGES, [], |row| row::number(row, 0))?.unwrap_or(0);
+        let pending = pages.saturating_sub(copied);
+        self.shared.folder.note_index(free.saturating_mul(PAGE_BYTES), pending.saturating_mul(PAGE_BYTES));
+        Ok((pages, copied))
     }
 
     /// A sequence number that was never used.

@@ -9,6 +9,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+/// How long a sweep that failed waits before it tries again.
+const RETRY: Duration = Duration::from_secs(5);
+const FOREVER: Duration = Duration::from_hours(24);
+
 /// The pins of a store, and what waits for them.
 #[derive(Debug, Default)]
 pub(super) struct Pins {
@@ -93,8 +97,7 @@ impl Pins {
         let mut state = self.lock();
         state.committed = sequence;
         if let Some(sequence) = garbage {
-            let oldest = if std::mem::take(&mut state.failed) { 0 } else { sequence };
-            Self::add_garbage(&mut state, oldest);
+            Self::add_garbage(&mut state, sequence);
             self.changed.notify_one();
         }
     }
@@ -104,7 +107,7 @@ impl Pins {
         Self::add_garbage(&mut self.lock(), sequence);
     }
 
-    /// The sweep failed: it is due again when there is more to sweep.
+    /// The sweep failed: it is due again after a while, or when there is more to sweep.
     pub(super) fn failed(&self) {
         self.lock().failed = true;
     }
@@ -121,8 +124,14 @@ impl Pins {
 
     /// Waits until there is something to sweep, and then `linger` for more.
     pub(super) fn next(&self, linger: Duration) -> Work {
-        let state = self.changed.wait_while(self.lock(), |state| state.idle());
-        let state = state.unwrap_or_else(PoisonError::into_inner);
+        let state = self.lock();
+        // After a sweep that failed there is, but not at once.
+        let patience = if state.failed { RETRY } else { FOREVER };
+        let waited = self.changed.wait_timeout_while(state, patience, |state| state.idle());
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if std::mem::take(&mut state.failed) {
+            state.garbage = Some(0);
+        }
         let lingered = self.changed.wait_timeout_while(state, linger, |state| !state.stopping);
         let (mut state, _) = lingered.unwrap_or_else(PoisonError::into_inner);
         let garbage_up_to = state.sweepable();

@@ -28,6 +28,8 @@ pub(super) struct Folder {
     /// processes left behind can tell them apart.
     run: String,
     files: AtomicU64,
+    index_free_bytes: AtomicU64,
+    index_pending_bytes: AtomicU64,
     /// Held open: closing it would release the lock.
     _lock: File,
 }
@@ -80,6 +82,8 @@ impl Folder {
             reserve_bytes: options.reserve_bytes,
             run: hex::encode(random),
             files: AtomicU64::new(0),
+            index_free_bytes: AtomicU64::new(0),
+            index_pending_bytes: AtomicU64::new(0),
             _lock: lock,
             root: root.clone(),
         };
@@ -154,7 +158,7 @@ impl Folder {
         }
     }
 
-    /// Refuses `more_bytes` that would not leave the reserve free.
+    /// Refuses `more_bytes` in files that would not leave the reserve free.
     pub(super) fn check_room(&self, more_bytes: u64) -> Result<(), Error> {
         match self.available_bytes() {
             Some(available) if available < self.reserve_bytes.saturating_add(more_bytes) => Err(self.full()),
@@ -162,10 +166,31 @@ impl Folder {
         }
     }
 
-    /// `None` where the file system does not say.
+    /// Refuses `more_bytes` in the index that would not leave the reserve free.
+    ///
+    /// What deletions freed within the index counts as free, since the index never shrinks; but they
+    /// go through its log first, for which a part of the reserve must really be there.
+    pub(super) fn check_index_room(&self, more_bytes: u64) -> Result<(), Error> {
+        let Some(available) = self.available_bytes() else { return Ok(()) };
+        let free = available.saturating_add(self.index_free_bytes.load(Ordering::Relaxed));
+        if free < self.reserve_bytes.saturating_add(more_bytes) || available < self.reserve_bytes / 4 {
+            return Err(self.full());
+        }
+        Ok(())
+    }
+
+    /// Notes how much of the index is free to be used again, and how much of its log the index will
+    /// take in, for which it may grow.
+    pub(super) fn note_index(&self, free_bytes: u64, pending_bytes: u64) {
+        self.index_free_bytes.store(free_bytes, Ordering::Relaxed);
+        self.index_pending_bytes.store(pending_bytes, Ordering::Relaxed);
+    }
+
+    /// What is free and not spoken for; `None` where the file system does not say.
     fn available_bytes(&self) -> Option<u64> {
         let space = rustix::fs::statvfs(&self.root).ok()?;
-        Some(space.f_bavail.saturating_mul(space.f_frsize))
+        let free = space.f_bavail.saturating_mul(space.f_frsize);
+        Some(free.saturating_sub(self.index_pending_bytes.load(Ordering::Relaxed)))
     }
 
     fn full(&self) -> Error {

@@ -116,7 +116,7 @@ impl Store {
 
     /// Makes a bucket, or says whose it is already.
     pub async fn create_bucket(&self, new: NewBucket) -> Result<Bucket, Error> {
-        self.0.shared.folder.check_room(0)?;
+        self.0.shared.folder.check_index_room(0)?;
         self.0.writer.ask(|reply| Job::CreateBucket(new, reply)).await
     }
 
@@ -163,7 +163,7 @@ impl Store {
 
     /// Makes an object of another one's bytes without moving them.
     pub async fn copy_object(&self, copy: CopyObject) -> Result<Object, Error> {
-        self.0.shared.folder.check_room(0)?;
+        self.0.shared.folder.check_index_room(0)?;
         self.0.writer.ask(|reply| Job::CopyObject(Box::new(copy), reply)).await
     }
 
@@ -189,7 +189,7 @@ impl Store {
 
     /// Begins a multipart upload.
     pub async fn create_upload(&self, new: NewUpload) -> Result<Upload, Error> {
-        self.0.shared.folder.check_room(0)?;
+        self.0.shared.folder.check_index_room(0)?;
         self.0.writer.ask(|reply| Job::CreateUpload(Box::new(new), reply)).await
     }
 
@@ -206,7 +206,7 @@ impl Store {
 
     /// Makes a part of another object's bytes without moving them.
     pub async fn copy_part(&self, part: CopyPart) -> Result<Part, Error> {
-        self.0.shared.folder.check_room(0)?;
+        self.0.shared.folder.check_index_room(0)?;
         self.0.writer.ask(|reply| Job::CopyPart(Box::new(part), reply)).await
     }
 
@@ -233,7 +233,7 @@ impl Store {
     ///
     /// Asked again after it was done, it gives the same object, for as long as that is the current one.
     pub async fn complete_upload(&self, complete: CompleteUpload) -> Result<Object, Error> {
-        self.0.shared.folder.check_room(0)?;
+        self.0.shared.folder.check_index_room(0)?;
         self.0.writer.ask(|reply| Job::CompleteUpload(Box::new(complete), reply)).await
     }
 

@@ -12,6 +12,9 @@ use super::shared::Shared;
 use super::writer::{Settings, Writer};
 use super::{Durability, Options, change, migrate, reader, row, statement, sweep};
 
+/// The pages of the index, SQLite's usual ones.
+pub(super) const PAGE_BYTES: u64 = 4096;
+
 /// An open store: what its verbs use, and its threads.
 #[derive(Debug)]
 pub(super) struct Inner {
@@ -83,7 +86,8 @@ fn connect(index: &Path, durability: Durability) -> rusqlite::Result<Connection>
     // What savepoints and sorts put aside stays in memory: there may be no writable /tmp.
     // The writer makes checkpoints itself, after its answers; SQLite's own only bounds the log.
     connection.execute_batch(
-        "PRAGMA journal_mode = WAL;
+        "PRAGMA page_size = 4096;
+         PRAGMA journal_mode = WAL;
          PRAGMA temp_store = MEMORY;
          PRAGMA cache_size = -4096;
          PRAGMA wal_autocheckpoint = 16000;

@@ -99,7 +99,7 @@ impl Staging {
                 Ok(Staged { size_bytes, digests, body: Body::File(file) })
             }
             State::Memory(memory) => {
-                self.shared.folder.check_room(memory.len() as u64)?;
+                self.shared.folder.check_index_room(memory.len() as u64)?;
                 let digester = self.digester.ok_or(Error::Closed)?;
                 let (memory, digests) = digest(digester, memory).await?;
                 Ok(Staged { size_bytes: memory.len() as u64, digests, body: Body::Inline(memory) })

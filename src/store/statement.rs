@@ -22,7 +22,8 @@ statements! {
     ROLLBACK_TO = "ROLLBACK TO job";
     LOG_SIZE = "PRAGMA wal_checkpoint(NOOP)";
     COPY_LOG = "PRAGMA wal_checkpoint(PASSIVE)";
-    RESTART_LOG = "PRAGMA wal_checkpoint(RESTART)";
+    EMPTY_LOG = "PRAGMA wal_checkpoint(TRUNCATE)";
+    FREE_PAGES = "PRAGMA freelist_count";
     READ_SEQUENCE = "SELECT value FROM counter WHERE name = 'sequence'";
     WRITE_SEQUENCE = "UPDATE counter SET value = ?1 WHERE name = 'sequence'";
 

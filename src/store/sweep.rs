@@ -58,7 +58,7 @@ fn serve(shared: &Shared, writer: &Writer) {
         if let Some(up_to) = work.garbage_up_to
             && let Err(error) = sweep(shared, writer, up_to)
         {
-            tracing::warn!(%error, "the sweep will try again when something else is deleted");
+            tracing::warn!(%error, "the sweep failed and will try again");
             shared.pins.failed();
         }
     }

@@ -23,12 +23,6 @@ const GROUP_JOBS: usize = 512;
 /// How many bytes of bodies share a transaction, so that one group stays small in memory.
 const GROUP_BYTES: usize = 2 << 20;
 
-/// After so many new pages (of 4 KiB) the log is copied into the index. More would make fewer and
-/// larger copies, but also a longer start after a crash.
-const CHECKPOINT_PAGES: i64 = 4000;
-/// A log of so many pages is begun anew even if readers must be waited for.
-const LOG_PAGES_MAX: i64 = 64_000;
-
 /// The writing thread.
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -111,12 +105,13 @@ impl Writer {
 }
 
 fn serve(queue: &Receiver<Job>, mut change: Change) {
+    // Here and below: if it fails, the log holds everything and the next group tries again.
+    drop(change.checkpoint());
     while let Ok(first) = queue.recv() {
         let (group, last) = gather(first, queue);
         commit(&mut change, group);
-        // After the answers, so that nobody waits for it. If it fails, the log holds everything and
-        // the next one tries again.
-        drop(change.checkpoint(CHECKPOINT_PAGES, LOG_PAGES_MAX));
+        // After the answers, so that nobody waits for it.
+        drop(change.checkpoint());
         if last {
             return;
         }

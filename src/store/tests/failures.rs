@@ -59,6 +59,22 @@ async fn the_reserve_refuses_bytes_and_lets_deletions_through() {
 }
 
 #[test]
+fn room_within_the_index_counts_for_the_index_and_what_its_log_will_need_for_nobody() {
+    let temporary = tempfile::tempdir().expect("a temporary folder");
+    let space = rustix::fs::statvfs(temporary.path()).expect("a file system");
+    // Others use the disk too: the numbers are far enough apart for that.
+    let available = space.f_bavail * space.f_frsize;
+    let options = Options { reserve_bytes: available * 2, ..Options::new(temporary.path()) };
+    let folder = Folder::open(&options).expect("a new folder");
+    folder.check_index_room(0).expect_err("the reserve is not there");
+    folder.note_index(available * 4, 0);
+    folder.check_index_room(available).expect("the index has so much within");
+    folder.check_room(0).expect_err("files have not");
+    folder.note_index(available * 8, available);
+    folder.check_index_room(0).expect_err("not even the log would fit");
+}
+
+#[test]
 fn a_full_disk_is_told_apart_from_other_errors_of_files() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let folder = Folder::open(&Options::new(folder.path())).expect("a new folder");
