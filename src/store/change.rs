@@ -8,6 +8,7 @@ use super::blob::BlobFile;
 use super::error::Error;
 use super::open::PAGE_BYTES;
 use super::shared::Shared;
+use super::sweep::{self, Swept};
 use super::writer::Settings;
 use super::{row, statement};
 use crate::model::{Owner, Timestamp};
@@ -165,6 +166,11 @@ impl Change {
     /// Something became garbage at `sequence`.
     pub(super) fn note_garbage(&mut self, sequence: u64) {
         self.garbage.get_or_insert(sequence);
+    }
+
+    /// Removes contents that became garbage at `up_to` or earlier, unless a reader holds them.
+    pub(super) fn sweep(&self, up_to: u64) -> Result<Swept, Error> {
+        sweep::collect(&self.connection, up_to, |content_id| self.shared.pins.hold(content_id))
     }
 
     /// The row of an owner, which is made if need be.

@@ -1,10 +1,11 @@
 //! Who is still reading, and so what the sweep must leave alone.
 //!
-//! A reader takes a pin before it looks at the index, and keeps it for as long as it may read bytes.
-//! The pin remembers the last committed sequence number. Content that became garbage at a sequence
-//! number N was invisible to whoever pinned at N or later, so it may go once no earlier pin is left.
+//! A reader takes a pin before it looks at the index. The pin remembers the last committed sequence
+//! number. Content that became garbage at a sequence number N was invisible to whoever pinned at N or
+//! later, so it may go once no earlier pin is left. When the reader knows which content it will read,
+//! the pin is narrowed to that one, so that a client that takes hours keeps nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -23,9 +24,13 @@ pub(super) struct Pins {
 #[derive(Debug, Default)]
 struct State {
     committed: u64,
-    /// How many pins were taken at each sequence number.
+    /// How many pins that are not narrowed were taken at each sequence number.
     held: BTreeMap<u64, usize>,
-    /// When the oldest content that waits became garbage.
+    /// How many pins are narrowed to each content.
+    contents: HashMap<i64, usize>,
+    /// Contents that are garbage and that the sweep found held.
+    blocked: HashSet<i64>,
+    /// When the oldest content that the sweep may find became garbage.
     garbage: Option<u64>,
     /// The last sweep did not get through what was due.
     failed: bool,
@@ -45,11 +50,19 @@ pub(super) struct Work {
     pub(super) last: bool,
 }
 
-/// Keeps every content that its holder could have seen.
+/// Keeps what its holder reads.
 #[derive(Debug)]
 pub(super) struct Pin {
     pins: Arc<Pins>,
-    at: u64,
+    on: On,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum On {
+    /// Every content that could be seen from this sequence number on.
+    Everything(u64),
+    /// One content.
+    Content(i64),
 }
 
 impl State {
@@ -61,6 +74,34 @@ impl State {
     fn sweepable(&self) -> Option<u64> {
         let bound = self.bound();
         self.garbage.filter(|oldest| *oldest <= bound).map(|_| bound)
+    }
+
+    /// Gives a pin back. Says whether there may be more to sweep now.
+    fn release(&mut self, on: On) -> bool {
+        match on {
+            On::Everything(at) => {
+                let last = self.held.get(&at).is_none_or(|count| *count <= 1);
+                if last {
+                    self.held.remove(&at);
+                } else {
+                    self.held.entry(at).and_modify(|count| *count -= 1);
+                }
+                last && self.garbage.is_some()
+            }
+            On::Content(content_id) => {
+                let last = self.contents.get(&content_id).is_none_or(|count| *count <= 1);
+                if !last {
+                    self.contents.entry(content_id).and_modify(|count| *count -= 1);
+                    return false;
+                }
+                self.contents.remove(&content_id);
+                let due = self.blocked.remove(&content_id);
+                if due {
+                    self.garbage = Some(0);
+                }
+                due
+            }
+        }
     }
 
     fn idle(&self) -> bool {
@@ -88,7 +129,24 @@ impl Pins {
         let mut state = self.lock();
         let at = state.committed;
         *state.held.entry(at).or_insert(0) += 1;
-        Pin { pins: Arc::clone(self), at }
+        Pin { pins: Arc::clone(self), on: On::Everything(at) }
+    }
+
+    /// Whether a pin is narrowed to this content.
+    pub(super) fn hold(&self, content_id: i64) -> bool {
+        self.lock().contents.contains_key(&content_id)
+    }
+
+    /// The sweep found these contents held: they are due as soon as they are not.
+    pub(super) fn blocked(&self, contents: &[i64]) {
+        let mut state = self.lock();
+        for content_id in contents {
+            if state.contents.contains_key(content_id) {
+                state.blocked.insert(*content_id);
+            } else {
+                state.garbage = Some(0);
+            }
+        }
     }
 
     /// A transaction was committed. `garbage` is when the first content that it gave up became
@@ -153,17 +211,24 @@ impl Pins {
     }
 }
 
+impl Pin {
+    /// Keeps only this content from now on.
+    pub(super) fn narrow(mut self, content_id: i64) -> Self {
+        let pins = Arc::clone(&self.pins);
+        let mut state = pins.lock();
+        *state.contents.entry(content_id).or_insert(0) += 1;
+        if state.release(self.on) {
+            pins.changed.notify_one();
+        }
+        self.on = On::Content(content_id);
+        self
+    }
+}
+
 impl Drop for Pin {
     fn drop(&mut self) {
-        let mut state = self.pins.lock();
-        if let Some(count) = state.held.get_mut(&self.at) {
-            *count -= 1;
-            if *count == 0 {
-                state.held.remove(&self.at);
-                if state.garbage.is_some() {
-                    self.pins.changed.notify_one();
-                }
-            }
+        if self.pins.lock().release(self.on) {
+            self.pins.changed.notify_one();
         }
     }
 }
@@ -201,6 +266,35 @@ mod tests {
         assert_eq!(up_to(&pins), None);
         drop(second);
         assert_eq!(up_to(&pins), Some(2));
+    }
+
+    #[test]
+    fn a_narrowed_pin_keeps_its_content_only_and_says_when_it_is_done() {
+        let pins = Pins::new(1);
+        pins.next(Duration::ZERO);
+        let (first, second) = (pins.pin().narrow(7), pins.pin().narrow(7));
+        pins.committed(2, Some(2));
+        assert_eq!(up_to(&pins), Some(2), "others are not held up");
+        assert!(pins.hold(7) && !pins.hold(8));
+        pins.next(Duration::ZERO);
+        pins.blocked(&[7]);
+        assert_eq!(up_to(&pins), None);
+        drop(first);
+        assert_eq!(up_to(&pins), None);
+        drop(second);
+        assert_eq!(up_to(&pins), Some(2));
+        assert!(!pins.hold(7));
+    }
+
+    #[test]
+    fn a_content_that_was_let_go_while_the_sweep_looked_is_due_at_once() {
+        let pins = Pins::new(1);
+        pins.next(Duration::ZERO);
+        let pin = pins.pin().narrow(7);
+        assert!(pins.hold(7));
+        drop(pin);
+        pins.blocked(&[7]);
+        assert_eq!(up_to(&pins), Some(1));
     }
 
     #[test]

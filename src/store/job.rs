@@ -81,7 +81,7 @@ impl Job {
 
     /// Does the work, if the group's transaction could be begun.
     pub(super) fn run(self, change: &mut Change, begun: &Result<(), Error>) -> Answer {
-        use super::{bucket, object, sweep, upload};
+        use super::{bucket, object, upload};
         let mut run = Run { change, begun };
         match self {
             Self::CreateBucket(new, reply) => {
@@ -117,9 +117,7 @@ impl Job {
             Self::AbortUpload(upload, reply) => {
                 Answer::Nothing(run.held(reply, |change| upload::abort(change, &upload)))
             }
-            Self::Sweep(up_to, reply) => {
-                Answer::Swept(run.held(reply, |change| sweep::collect(change.connection(), up_to)))
-            }
+            Self::Sweep(up_to, reply) => Answer::Swept(run.held(reply, |change| change.sweep(up_to))),
             #[cfg(test)]
             Self::Sql(sql, reply) => Answer::Nothing(
                 run.held(reply, |change| change.connection().execute_batch(&sql).map_err(Error::from)),

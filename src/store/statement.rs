@@ -154,8 +154,8 @@ statements! {
     GARBAGE_CONTENT_IF_UNREFERENCED = "
         INSERT INTO garbage (sequence, content_id)
         SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM object WHERE content_id = ?2)";
-    OLDEST_GARBAGE = "
-        SELECT sequence, content_id FROM garbage WHERE sequence >= 0
+    NEXT_GARBAGE = "
+        SELECT sequence, content_id FROM garbage WHERE (sequence, content_id) > (?1, ?2)
         ORDER BY sequence, content_id LIMIT 1";
     DELETE_GARBAGE = "DELETE FROM garbage WHERE sequence = ?1 AND content_id = ?2";
     SEGMENTS_OF_GARBAGE = "SELECT start, blob_id FROM segment WHERE content_id = ?1 ORDER BY start LIMIT ?2";

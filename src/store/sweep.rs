@@ -34,8 +34,10 @@ pub(super) struct Swept {
     pub(super) files: Vec<BlobName>,
     /// Whether there is more to be done at once.
     pub(super) more: bool,
-    /// When the oldest content that readers may still hold became garbage.
+    /// When the first content behind those of this step became garbage.
     pub(super) waiting: Option<u64>,
+    /// Contents that a reader holds.
+    pub(super) held: Vec<i64>,
 }
 
 /// Starts the thread.
@@ -70,6 +72,7 @@ fn sweep(shared: &Shared, writer: &Writer, up_to: u64) -> Result<(), Error> {
         for name in &swept.files {
             remove(&shared.folder.blob_path(name));
         }
+        shared.pins.blocked(&swept.held);
         if let Some(sequence) = swept.waiting {
             shared.pins.still_waiting(sequence);
         }
@@ -89,11 +92,16 @@ fn remove(file: &Path) {
     }
 }
 
-/// Removes the rows of contents that became garbage at `up_to` or earlier.
-pub(super) fn collect(connection: &Connection, up_to: u64) -> Result<Swept, Error> {
+/// Removes the rows of contents that became garbage at `up_to` or earlier and that nobody holds.
+pub(super) fn collect(
+    connection: &Connection,
+    up_to: u64,
+    is_held: impl Fn(i64) -> bool,
+) -> Result<Swept, Error> {
     let mut swept = Swept::default();
     let mut budget = ROWS_MAX;
-    while let Some((sequence, content_id)) = oldest(connection)? {
+    let mut last = (0, 0);
+    while let Some((sequence, content_id)) = next(connection, last)? {
         if sequence > up_to {
             swept.waiting = Some(sequence);
             break;
@@ -101,6 +109,11 @@ pub(super) fn collect(connection: &Connection, up_to: u64) -> Result<Swept, Erro
         if budget == 0 {
             swept.more = true;
             break;
+        }
+        last = (sequence, content_id);
+        if is_held(content_id) {
+            swept.held.push(content_id);
+            continue;
         }
         let segments = segments(connection, content_id, budget)?;
         for (start, blob_id) in &segments {
@@ -116,9 +129,10 @@ pub(super) fn collect(connection: &Connection, up_to: u64) -> Result<Swept, Erro
     Ok(swept)
 }
 
-/// The content that became garbage first, and when.
-fn oldest(connection: &Connection) -> Result<Option<(u64, i64)>, Error> {
-    find(connection, statement::OLDEST_GARBAGE, [], |row| Ok((row::number(row, 0)?, row.get(1)?)))
+/// The content that became garbage first behind `last`, and when.
+fn next(connection: &Connection, last: (u64, i64)) -> Result<Option<(u64, i64)>, Error> {
+    let behind = params![i64_of(last.0), last.1];
+    find(connection, statement::NEXT_GARBAGE, behind, |row| Ok((row::number(row, 0)?, row.get(1)?)))
 }
 
 fn segments(connection: &Connection, content_id: i64, limit: usize) -> Result<Vec<(i64, i64)>, Error> {

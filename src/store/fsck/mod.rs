@@ -256,7 +256,7 @@ pub fn run(data_dir: &Path, check: Check, progress: impl FnMut(Progress)) -> Res
 fn collect_garbage(run: &Run<'_>) -> Result<BTreeSet<PathBuf>, Error> {
     let mut files = BTreeSet::new();
     loop {
-        let swept = sweep::collect(run.connection, u64::MAX)?;
+        let swept = sweep::collect(run.connection, u64::MAX, |_| false)?;
         files.extend(swept.files.iter().map(|name| run.folder.blob_path(name)));
         if !swept.more {
             return Ok(files);

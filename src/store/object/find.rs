@@ -141,7 +141,7 @@ pub(in crate::store) fn find(
         Found::Object(object) => {
             let content = Content::new(
                 std::sync::Arc::clone(shared),
-                pin,
+                pin.narrow(object.content_id),
                 object.content_id,
                 object.size_bytes,
                 object.parts,
