@@ -11,22 +11,24 @@ use crate::model::{
     ChecksumAlgorithm, ChecksumKind, InvalidMetadata, Metadata, SystemHeader, Tags, VersionId,
 };
 
-/// Headers that ask for something the store does not do. Ignoring them would be a wrong success.
+/// Families of headers that ask for something the store does not do. Ignoring one would be a wrong
+/// success.
 const UNSUPPORTED: &[&str] = &[
-    "x-amz-bucket-object-lock-enabled",
-    "x-amz-copy-source-server-side-encryption-customer-algorithm",
-    "x-amz-grant-full-control",
-    "x-amz-grant-read",
-    "x-amz-grant-read-acp",
-    "x-amz-grant-write",
-    "x-amz-grant-write-acp",
-    "x-amz-object-lock-legal-hold",
-    "x-amz-object-lock-mode",
-    "x-amz-object-lock-retain-until-date",
+    "x-amz-copy-source-server-side-encryption",
+    "x-amz-grant-",
+    "x-amz-object-lock-",
     "x-amz-server-side-encryption",
-    "x-amz-server-side-encryption-aws-kms-key-id",
-    "x-amz-server-side-encryption-customer-algorithm",
     "x-amz-write-offset-bytes",
+];
+
+/// Headers of which only what is so anyway can be taken.
+const ONLY: &[(&str, &[&str])] = &[
+    // S3: a bucket whose owner is enforced, as every new bucket is, takes only these.
+    ("x-amz-acl", &["private", "bucket-owner-full-control"]),
+    ("x-amz-bucket-namespace", &["global"]),
+    ("x-amz-bucket-object-lock-enabled", &["false", "False"]),
+    ("x-amz-object-ownership", &["BucketOwnerEnforced"]),
+    ("x-amz-storage-class", &["STANDARD"]),
 ];
 
 /// The value of a header as text. Values that are not UTF-8 count as absent.
@@ -34,22 +36,22 @@ pub(super) fn text<'headers>(headers: &'headers HeaderMap, name: &str) -> Option
     headers.get(name).and_then(|value| std::str::from_utf8(value.as_bytes()).ok())
 }
 
-/// Refuses what cannot be honoured: encryption, locks, grants, canned ACLs and storage classes.
+/// Refuses what cannot be honoured: encryption, locks, grants, canned ACLs, storage classes and
+/// ownership.
 ///
 /// # Errors
 /// `NotImplemented` with the header's name, as S3 gives it.
 pub(super) fn refuse_unsupported(headers: &HeaderMap) -> Result<(), Error> {
-    if let Some(name) = UNSUPPORTED.iter().find(|name| headers.contains_key(**name)) {
+    let of_a_family = |name: &&str| UNSUPPORTED.iter().any(|family| name.starts_with(family));
+    if let Some(name) = headers.keys().map(http::HeaderName::as_str).find(of_a_family) {
         return Err(unsupported_header(name));
     }
-    // S3: a bucket whose owner is enforced, as every new bucket is, takes only these.
-    match text(headers, "x-amz-acl") {
-        None | Some("private" | "bucket-owner-full-control") => {}
-        Some(_) => return Err(unsupported_header("x-amz-acl")),
-    }
-    match text(headers, "x-amz-storage-class") {
-        None | Some("STANDARD") => Ok(()),
-        Some(_) => Err(unsupported_header("x-amz-storage-class")),
+    let other = |(name, taken): &&(&str, &[&str])| {
+        headers.get_all(*name).iter().any(|value| !taken.iter().any(|taken| value == taken))
+    };
+    match ONLY.iter().find(other) {
+        None => Ok(()),
+        Some((name, _)) => Err(unsupported_header(name)),
     }
 }
 
@@ -302,6 +304,14 @@ mod tests {
             ("x-amz-acl", "public-read", false),
             ("x-amz-storage-class", "STANDARD", true),
             ("x-amz-storage-class", "GLACIER", false),
+            ("x-amz-object-ownership", "BucketOwnerEnforced", true),
+            ("x-amz-object-ownership", "ObjectWriter", false),
+            ("x-amz-bucket-namespace", "account-regional", false),
+            ("x-amz-bucket-object-lock-enabled", "false", true),
+            ("x-amz-bucket-object-lock-enabled", "true", false),
+            ("x-amz-object-lock-event-hold", "ON", false),
+            ("x-amz-server-side-encryption-context", "e30=", false),
+            ("x-amz-server-side-encryption-customer-key", "a2V5", false),
             ("x-amz-server-side-encryption", "aws:kms", false),
             ("x-amz-meta-anything", "at all", true),
         ] {

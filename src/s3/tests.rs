@@ -162,6 +162,21 @@ async fn what_is_not_served_says_so_by_its_name() {
 }
 
 #[tokio::test]
+async fn a_bucket_is_made_as_asked_or_not_at_all() {
+    let stage = Stage::new();
+    let document =
+        |content: &str| format!("<CreateBucketConfiguration>{content}</CreateBucketConfiguration>");
+    let tags = document("<Tags><Tag><Key>a</Key><Value>b</Value></Tag></Tags>");
+    let answer = stage.send("PUT /bucket", &[], &tags).await;
+    assert_eq!(answer.status, StatusCode::NOT_IMPLEMENTED, "{}", answer.text());
+    assert!(answer.text().contains("CreateBucketConfiguration/Tags"), "{}", answer.text());
+    assert_eq!(stage.send("HEAD /bucket", &[], "").await.status, StatusCode::NOT_FOUND);
+    let elsewhere = document("<LocationConstraint>eu-central-1</LocationConstraint>");
+    stage.put("/bucket", &elsewhere).await;
+    assert_eq!(stage.get("HEAD /bucket").await.header("x-amz-bucket-region"), "eu-central-1");
+}
+
+#[tokio::test]
 async fn head_has_the_headers_of_get_and_no_body() {
     let stage = Stage::new();
     stage.put("/bucket", "").await;

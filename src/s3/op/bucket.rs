@@ -87,6 +87,11 @@ fn location_constraint(body: &[u8]) -> Result<Option<String>, Error> {
         return Ok(None);
     }
     let document = Element::parse(body, "CreateBucketConfiguration")?;
+    // Tags, directory buckets and what S3 will think of next: a bucket without them is another one.
+    if let Some(other) = document.children().iter().find(|child| child.name() != "LocationConstraint") {
+        let name: String = other.name().chars().take(80).collect();
+        return Err(Error::not_implemented(format_args!("CreateBucketConfiguration/{name}")));
+    }
     let Some(constraint) = document.find("LocationConstraint")? else { return Ok(None) };
     let region = constraint.text().trim();
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
