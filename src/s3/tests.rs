@@ -343,6 +343,8 @@ async fn a_multipart_upload_from_beginning_to_end() {
     </Part>
     </ListPartsResult>
     "#);
+    let none = stage.get(&format!("GET /bucket/big?uploadId={id}&max-parts=0")).await.text();
+    assert!(none.contains("<IsTruncated>false</IsTruncated>"), "{none}");
     let document = format!(
         "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{}</ETag></Part></CompleteMultipartUpload>",
         part.header("etag").replace('"', "&quot;")
