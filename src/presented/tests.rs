@@ -124,6 +124,12 @@ fn anonymous_bodies_are_what_they_say() {
         assert_eq!(shown.split('(').next(), Some(expected), "{sha256:?} {encoding:?}");
         assert!(!matches!(payload, Payload::Streaming(_)));
     }
+    let received = request("", None)
+        .with("x-amz-content-sha256", Some("UNSIGNED-PAYLOAD"))
+        .with("content-encoding", chunked);
+    let presented = Presented::read(&received.as_signed()).expect("anonymous");
+    let refused = presented.verify(&received.as_signed(), &secret(), later(0));
+    assert!(matches!(refused, Err(SignatureError::InvalidArgument { .. })), "{refused:?}");
     let signed_chunks = Some("STREAMING-AWS4-HMAC-SHA256-PAYLOAD");
     let received = request("", None).with("x-amz-content-sha256", signed_chunks);
     let presented = Presented::read(&received.as_signed()).expect("anonymous");

@@ -53,7 +53,7 @@ impl HeaderAuth {
             scope,
             date,
             signed_headers,
-            declared: Declared::parse(payload_hash)?,
+            declared: Declared::read(request, payload_hash)?,
             payload_hash: payload_hash.to_owned(),
             signature: parts.signature.to_owned(),
         };

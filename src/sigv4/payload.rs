@@ -34,8 +34,23 @@ pub(super) enum Declared {
 }
 
 impl Declared {
-    /// Reads a value of `x-amz-content-sha256`.
-    pub(super) fn parse(value: &str) -> Result<Self, SignatureError> {
+    /// Reads the value of `x-amz-content-sha256` that a request gives or implies.
+    ///
+    /// S3: a body that is not signed cannot be in chunks (versitygw pull request 2427); taken as it
+    /// is, the object would be made of their framing.
+    pub(super) fn read(request: &SignedRequest<'_>, value: &str) -> Result<Self, SignatureError> {
+        let declared = Self::parse(value)?;
+        if declared == Self::Unsigned && is_aws_chunked(request) {
+            return Err(SignatureError::InvalidArgument {
+                message: "aws-chunked encoding is not supported when x-amz-content-sha256 UNSIGNED-PAYLOAD is supplied.",
+                name: "content-encoding",
+                value: shortened(request.header("content-encoding").unwrap_or_default()),
+            });
+        }
+        Ok(declared)
+    }
+
+    fn parse(value: &str) -> Result<Self, SignatureError> {
         match value {
             UNSIGNED_PAYLOAD => Ok(Self::Unsigned),
             "STREAMING-AWS4-HMAC-SHA256-PAYLOAD" => Ok(Self::Streaming { trailer: false }),
@@ -74,7 +89,7 @@ pub fn unsigned_payload(request: &SignedRequest<'_>) -> Result<Payload, Signatur
             Payload::Unsigned
         });
     };
-    match Declared::parse(value)? {
+    match Declared::read(request, value)? {
         Declared::Unsigned => Ok(Payload::Unsigned),
         Declared::Sha256(sha256) => Ok(Payload::Sha256(sha256)),
         Declared::StreamingUnsignedTrailer => Ok(Payload::StreamingUnsignedTrailer),

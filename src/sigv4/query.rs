@@ -57,7 +57,7 @@ impl QueryAuth {
             scope,
             date,
             signed_headers,
-            declared: Declared::parse(&payload_hash)?,
+            declared: Declared::read(request, &payload_hash)?,
             payload_hash,
             signature,
         };

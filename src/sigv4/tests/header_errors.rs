@@ -2,7 +2,7 @@
 
 use crate::signature::SignatureError;
 use crate::signature::testing::{Received, example_time, later, secret};
-use crate::sigv4::HeaderAuth;
+use crate::sigv4::{HeaderAuth, QueryAuth};
 
 const GOOD: &str = "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request, SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature=00";
 
@@ -19,6 +19,25 @@ fn request() -> Received {
 
 fn read(received: &Received, authorization: &str) -> Result<HeaderAuth, SignatureError> {
     HeaderAuth::read(&received.as_signed(), authorization)
+}
+
+#[test]
+fn a_body_in_chunks_that_is_not_signed_is_refused() {
+    let chunked = request().with("content-encoding", Some("gzip, aws-chunked"));
+    let refused = read(&chunked, GOOD).expect_err("the framing would become the object");
+    assert!(
+        matches!(refused, SignatureError::InvalidArgument { name: "content-encoding", .. }),
+        "{refused:?}"
+    );
+    let link = Received::new(
+        "PUT /bucket/key?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=20130524T000000Z&X-Amz-Expires=60&X-Amz-SignedHeaders=host&X-Amz-Signature=00",
+        &[("host", "localhost"), ("content-encoding", "aws-chunked")],
+    );
+    let refused = QueryAuth::read(&link.as_signed()).expect_err("a link signs no body");
+    assert!(
+        matches!(refused, SignatureError::InvalidArgument { name: "content-encoding", .. }),
+        "{refused:?}"
+    );
 }
 
 #[test]
