@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use super::Timestamp;
+
 /// A standard header that S3 stores with the object and returns with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -56,26 +58,37 @@ pub enum InvalidMetadata {
     /// AWS: user metadata is limited to 2 KB of names and values.
     #[error("Your metadata headers exceed the maximum allowed metadata size of 2048 bytes: they have {0}")]
     TooLarge(usize),
+    /// GCS: custom metadata is limited to 8 KiB of names and values.
+    #[error(
+        "The custom metadata of an object may have at most 8192 bytes of keys and values, this one has {0}"
+    )]
+    CustomTooLarge(usize),
     /// A name or value that could not go back out as a header.
     #[error("the metadata entry {0:?} cannot be sent as a header")]
     NotAHeader(String),
 }
 
-/// Standard headers and user metadata of an object.
+/// Standard headers and user metadata of an object, and the time that GCS lets its writer give it.
 ///
-/// Invariants: every name and value can be sent as a header; user names are in lower case and
-/// without `x-amz-meta-`; user names and values together have at most 2,048 bytes.
+/// Invariants: every name and value can be sent as a header; user names are without `x-amz-meta-`,
+/// and in lower case where they came by S3, whose headers have no case; user names and values
+/// together have at most 2,048 bytes by S3 and 8,192 by GCS.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 pub struct Metadata {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     system: BTreeMap<SystemHeader, String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     user: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "custom_time_ms")]
+    custom_time: Option<Timestamp>,
 }
 
 impl Metadata {
-    /// The most bytes that user names and values may have together.
+    /// The most bytes that user names and values may have together by S3.
     pub const USER_BYTES_MAX: usize = 2048;
+
+    /// The most bytes that user names and values may have together by GCS.
+    pub const CUSTOM_BYTES_MAX: usize = 8192;
 
     /// Sets a standard header.
     pub fn set_system(&mut self, header: SystemHeader, value: &str) -> Result<(), InvalidMetadata> {
@@ -104,6 +117,44 @@ impl Metadata {
         }
     }
 
+    /// Sets a user entry under this very name, whose case GCS keeps, in the place of an earlier one.
+    pub fn set_user(&mut self, name: &str, value: &str) -> Result<(), InvalidMetadata> {
+        if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
+            return Err(InvalidMetadata::NotAHeader(name.chars().take(80).collect()));
+        }
+        check_value(name, value)?;
+        self.user.insert(name.to_owned(), value.to_owned());
+        match self.user.iter().map(|(name, value)| name.len() + value.len()).sum() {
+            size if size > Self::CUSTOM_BYTES_MAX => Err(InvalidMetadata::CustomTooLarge(size)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes a user entry away.
+    pub fn remove_user(&mut self, name: &str) {
+        self.user.remove(name);
+    }
+
+    /// Takes every user entry away.
+    pub fn clear_user(&mut self) {
+        self.user.clear();
+    }
+
+    /// Takes a standard header away.
+    pub fn remove_system(&mut self, header: SystemHeader) {
+        self.system.remove(&header);
+    }
+
+    /// Sets the time that GCS's lifecycle rules count from. S3 knows nothing of it.
+    pub fn set_custom_time(&mut self, time: Option<Timestamp>) {
+        self.custom_time = time;
+    }
+
+    /// GCS `customTime`.
+    pub fn custom_time(&self) -> Option<Timestamp> {
+        self.custom_time
+    }
+
     /// A standard header's value.
     pub fn system(&self, header: SystemHeader) -> Option<&str> {
         self.system.get(&header).map(String::as_str)
@@ -127,9 +178,34 @@ fn check_value(name: &str, value: &str) -> Result<(), InvalidMetadata> {
     }
 }
 
+/// The custom time as it is stored: milliseconds since 1970.
+mod custom_time_ms {
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    use super::Timestamp;
+
+    #[expect(clippy::ref_option, reason = "serde hands the field over like this")]
+    pub(super) fn serialize<S: Serializer>(
+        time: &Option<Timestamp>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match time {
+            Some(time) => serializer.serialize_i64(time.as_ms()),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Timestamp>, D::Error> {
+        Ok(Option::<i64>::deserialize(deserializer)?.map(Timestamp::from_ms))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{InvalidMetadata, Metadata, SystemHeader};
+    use crate::model::Timestamp;
 
     #[test]
     fn repeated_user_entries_are_joined_and_names_lowered() {
@@ -163,5 +239,27 @@ mod tests {
         let text = serde_json::to_string(&metadata).expect("JSON");
         assert_eq!(text, r#"{"system":{"cache-control":"public, max-age=14400"},"user":{"a":"é"}}"#);
         assert_eq!(serde_json::from_str::<Metadata>(&text).expect("JSON"), metadata);
+    }
+
+    #[test]
+    fn names_set_by_gcs_keep_their_case_and_are_replaced() {
+        let mut metadata = Metadata::default();
+        metadata.set_user("Build-Id", "1").expect("an entry");
+        metadata.set_user("Build-Id", "2").expect("an entry");
+        metadata.set_user("build-id", "3").expect("an entry");
+        assert_eq!(metadata.user().collect::<Vec<_>>(), [("Build-Id", "2"), ("build-id", "3")]);
+        metadata.set_user("x", &"y".repeat(8173)).expect("8192 bytes");
+        assert_eq!(metadata.set_user("z", ""), Err(InvalidMetadata::CustomTooLarge(8193)));
+    }
+
+    #[test]
+    fn a_custom_time_is_kept_and_can_go_again() {
+        let mut metadata = Metadata::default();
+        metadata.set_custom_time(Some(Timestamp::from_ms(1_795_209_619_123)));
+        let text = serde_json::to_string(&metadata).expect("JSON");
+        assert_eq!(text, r#"{"custom_time":1795209619123}"#);
+        assert_eq!(serde_json::from_str::<Metadata>(&text).expect("JSON"), metadata);
+        metadata.set_custom_time(None);
+        assert_eq!(metadata, Metadata::default());
     }
 }

@@ -17,6 +17,8 @@ use crate::model::{AccessKeyId, BucketName, ObjectKey};
 pub enum Face {
     /// S3.
     S3,
+    /// The JSON API of Google Cloud Storage.
+    Gcs,
     /// The archive's plain paths.
     Archive,
     /// Health and version for load balancers.
@@ -178,6 +180,7 @@ impl Face {
     fn name(self) -> &'static str {
         match self {
             Self::S3 => "s3",
+            Self::Gcs => "gcs",
             Self::Archive => "archive",
             Self::Dockerflow => "dockerflow",
         }

@@ -114,7 +114,7 @@ fn refused(reason: &InvalidMetadata) -> Error {
         InvalidMetadata::TooLarge(size) => Error::with_message(Code::MetadataTooLarge, reason.to_string())
             .field("Size", size.to_string())
             .field("MaxSizeAllowed", Metadata::USER_BYTES_MAX.to_string()),
-        InvalidMetadata::NotAHeader(_) => Error::with_message(Code::InvalidArgument, reason.to_string()),
+        InvalidMetadata::CustomTooLarge(_) | InvalidMetadata::NotAHeader(_) => Error::with_message(Code::InvalidArgument, reason.to_string()),
     }
 }
 
