@@ -8,12 +8,14 @@ pub mod access;
 pub mod auth;
 pub mod body;
 pub mod conditions;
+pub mod digest;
 pub mod headers;
 pub mod intake;
 pub mod limits;
 pub mod listing;
 pub mod miss;
 pub mod outcome;
+pub mod query;
 pub mod read;
 pub mod request;
 

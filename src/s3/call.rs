@@ -8,17 +8,18 @@ use http_body_util::Empty;
 use super::copy_source::CopySource;
 use super::error::{Code, Error};
 use super::operation::Operation;
-use super::query::Query;
 use super::route::Target;
 use super::{Config, Service, request};
-use crate::checksum::{Digester, Digests};
+use crate::checksum::Digests;
 use crate::fallback::Fallback;
 use crate::model::{BucketName, ByteRange, ChecksumAlgorithm, Permission};
 use crate::protocol::access;
 use crate::protocol::auth::Identity;
 use crate::protocol::body::{self, ByteCount, RequestBody};
+use crate::protocol::digest;
 use crate::protocol::intake::{ChecksumsOf, Intake, Received};
 use crate::protocol::outcome::Outcome;
+use crate::protocol::query::Query;
 use crate::protocol::request::Context;
 use crate::sigv4::Payload;
 use crate::store::{Content, Lookup, Object, Source, Store};
@@ -179,13 +180,6 @@ impl Call<'_> {
         range: ByteRange,
         algorithm: Option<ChecksumAlgorithm>,
     ) -> Result<Digests, Error> {
-        let mut digester = Digester::new(algorithm.as_slice());
-        let mut reader = content.reader(range);
-        while let Some(chunk) = std::future::poll_fn(|context| reader.poll_chunk(context)).await {
-            digester.update(&chunk?);
-            // Hashing is work without a wait in it: let other requests have their turn.
-            tokio::task::yield_now().await;
-        }
-        Ok(digester.finish())
+        Ok(digest::digest(content, range, algorithm.as_slice()).await?)
     }
 }

@@ -9,7 +9,6 @@ mod copy_source;
 mod error;
 mod op;
 mod operation;
-mod query;
 mod request;
 mod response;
 mod route;

@@ -6,9 +6,9 @@
 use http::{HeaderMap, Method};
 
 use super::error::{Code, Error};
-use super::query::Query;
 use super::route::Target;
 use crate::model::Permission;
+use crate::protocol::query::Query;
 
 /// Defines [`Operation`] with its wire names and the permission that each needs.
 macro_rules! operations {
@@ -369,8 +369,8 @@ mod tests {
 
     use super::{Operation, Target};
     use crate::model::{BucketName, ObjectKey};
+    use crate::protocol::query::Query;
     use crate::s3::error::Code;
-    use crate::s3::query::Query;
 
     fn find(line: &str) -> Result<Operation, Code> {
         let (method, rest) = line.split_once(' ').expect("METHOD TARGET");

@@ -6,10 +6,10 @@ use http::HeaderMap;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::error::{Code, Error};
-use super::query::Query;
 use crate::model::{
     ChecksumAlgorithm, ChecksumKind, InvalidMetadata, Metadata, SystemHeader, Tags, VersionId,
 };
+use crate::protocol::query::Query;
 
 /// Families of headers that ask for something the store does not do. Ignoring one would be a wrong
 /// success.
@@ -114,7 +114,9 @@ fn refused(reason: &InvalidMetadata) -> Error {
         InvalidMetadata::TooLarge(size) => Error::with_message(Code::MetadataTooLarge, reason.to_string())
             .field("Size", size.to_string())
             .field("MaxSizeAllowed", Metadata::USER_BYTES_MAX.to_string()),
-        InvalidMetadata::CustomTooLarge(_) | InvalidMetadata::NotAHeader(_) => Error::with_message(Code::InvalidArgument, reason.to_string()),
+        InvalidMetadata::CustomTooLarge(_) | InvalidMetadata::NotAHeader(_) => {
+            Error::with_message(Code::InvalidArgument, reason.to_string())
+        }
     }
 }
 

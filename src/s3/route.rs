@@ -6,8 +6,8 @@ use http::{HeaderMap, Method};
 
 use super::error::{Code, Error};
 use super::operation::Operation;
-use super::query::Query;
 use crate::model::{BucketName, InvalidObjectKey, ObjectKey};
+use crate::protocol::query::Query;
 use crate::signature;
 
 /// What a request is about.

@@ -167,7 +167,7 @@ impl Intake {
 }
 
 /// A body whose framing is taken off while it comes.
-struct Incoming {
+pub struct Incoming {
     body: RequestBody,
     decoder: Option<Decoder>,
     /// What came and was not yet handed on.
@@ -177,13 +177,33 @@ struct Incoming {
     handed_on: u64,
 }
 
+impl std::fmt::Debug for Incoming {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Incoming").field("handed_on", &self.handed_on).finish_non_exhaustive()
+    }
+}
+
 impl Incoming {
+    /// A body without framing of its own, as every dialect but S3's sends it.
+    pub fn plain(headers: &HeaderMap, body: RequestBody) -> Self {
+        let expected = match MessageLength::read(headers) {
+            MessageLength::Bytes(bytes) => Some(bytes),
+            MessageLength::Open | MessageLength::Absent => None,
+        };
+        Self::new(body, None, expected)
+    }
+
+    /// How many bytes will come, where the client has said it.
+    pub fn size_bytes(&self) -> Option<u64> {
+        self.expected
+    }
+
     fn new(body: RequestBody, decoder: Option<Decoder>, expected: Option<u64>) -> Self {
         Self { body, decoder, fragment: Bytes::new(), expected, handed_on: 0 }
     }
 
     /// The next piece, never an empty one; `None` at the end.
-    async fn next(&mut self) -> Result<Option<Bytes>, IntakeError> {
+    pub async fn next(&mut self) -> Result<Option<Bytes>, IntakeError> {
         loop {
             if let Some(bytes) = self.take()? {
                 self.handed_on += bytes.len() as u64;
@@ -209,7 +229,7 @@ impl Incoming {
     }
 
     /// The trailers, if all bytes came.
-    fn finish(self) -> Result<HeaderMap, IntakeError> {
+    pub fn finish(self) -> Result<HeaderMap, IntakeError> {
         let trailers = self.decoder.map(Decoder::finish).transpose()?.unwrap_or_default();
         match self.expected {
             Some(expected) if expected != self.handed_on => Err(IntakeError::IncompleteBody),

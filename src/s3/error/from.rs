@@ -8,6 +8,7 @@ use crate::protocol::auth::AuthError;
 use crate::protocol::body::BodyError;
 use crate::protocol::conditions::InvalidCondition;
 use crate::protocol::intake::IntakeError;
+use crate::protocol::query::InvalidQuery;
 use crate::signature::{Mismatch, SignatureError};
 use crate::sigv4::chunked::DecodeError;
 use crate::store;
@@ -93,6 +94,12 @@ impl From<Mismatch> for Error {
 impl From<Denied> for Error {
     fn from(denied: Denied) -> Self {
         Self::new(Code::AccessDenied).caused_by(denied)
+    }
+}
+
+impl From<InvalidQuery> for Error {
+    fn from(invalid: InvalidQuery) -> Self {
+        Self::with_message(Code::InvalidURI, invalid.to_string())
     }
 }
 

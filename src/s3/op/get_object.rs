@@ -9,12 +9,12 @@ use crate::fallback::ReadMethod;
 use crate::model::{BucketName, ByteRange, ObjectKey, PartNumber};
 use crate::protocol::body::ResponseBody;
 use crate::protocol::outcome::Answered;
+use crate::protocol::query::Query;
 use crate::protocol::read::{self, ReadPlan};
 use crate::protocol::request::Response;
 use crate::protocol::{conditions, headers, miss};
 use crate::s3::call::Call;
 use crate::s3::error::{Code, Error};
-use crate::s3::query::Query;
 use crate::s3::{request, response};
 use crate::store::{Content, Lookup, Object, PartRange};
 

@@ -1,0 +1,21 @@
+//! Digests of bytes that are stored already: read once, in turn with other requests.
+
+use crate::checksum::{Digester, Digests};
+use crate::model::{ByteRange, ChecksumAlgorithm};
+use crate::store::{self, Content};
+
+/// Reads a range and computes its digests, `extra` ones too.
+pub async fn digest(
+    content: &Content,
+    range: ByteRange,
+    extra: &[ChecksumAlgorithm],
+) -> Result<Digests, store::Error> {
+    let mut digester = Digester::new(extra);
+    let mut reader = content.reader(range);
+    while let Some(chunk) = reader.next().await {
+        digester.update(&chunk?);
+        // Hashing is work without a wait in it: let other requests have their turn.
+        tokio::task::yield_now().await;
+    }
+    Ok(digester.finish())
+}
