@@ -19,6 +19,7 @@ pub mod store;
 pub mod protocol;
 
 pub mod archive;
+pub mod gcs;
 pub mod s3;
 
 pub mod server;

@@ -1,0 +1,4 @@
+//! GCS.
+
+mod fields;
+mod mime;
