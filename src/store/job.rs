@@ -5,7 +5,9 @@ use tokio::sync::oneshot;
 use super::bucket::{Bucket, NewBucket};
 use super::change::Change;
 use super::error::Error;
-use super::object::{CopyObject, DeleteObject, Deleted, Object, ObjectRef, PutObject};
+use super::object::{
+    CopyObject, DeleteObject, Deleted, Object, ObjectRef, PutObject, SetDigests, UpdateObject,
+};
 use super::sweep::Swept;
 use super::upload::{CompleteUpload, CopyPart, NewUpload, Part, PutPart, Upload, UploadRef};
 use crate::model::{BucketName, Tags};
@@ -24,6 +26,8 @@ pub(super) enum Job {
     CopyObject(Box<CopyObject>, Reply<Object>),
     SetTags(ObjectRef, Tags, Reply<()>),
     DeleteObjects(BucketName, Vec<DeleteObject>, Reply<Deletions>),
+    UpdateObject(Box<UpdateObject>, Reply<Object>),
+    SetDigests(SetDigests, Reply<()>),
     CreateUpload(Box<NewUpload>, Reply<Upload>),
     PutPart(Box<PutPart>, Reply<Part>),
     CopyPart(Box<CopyPart>, Reply<Part>),
@@ -68,6 +72,8 @@ impl Job {
             Self::CreateBucket(..)
             | Self::DeleteBucket(..)
             | Self::CopyObject(..)
+            | Self::UpdateObject(..)
+            | Self::SetDigests(..)
             | Self::CreateUpload(..)
             | Self::CopyPart(..)
             | Self::SetTags(..)
@@ -101,6 +107,12 @@ impl Job {
             }
             Self::DeleteObjects(bucket, deletes, reply) => {
                 Answer::Deletions(run.held(reply, |change| object::delete(change, &bucket, &deletes)))
+            }
+            Self::UpdateObject(update, reply) => {
+                Answer::Object(run.held(reply, |change| object::update(change, &update)))
+            }
+            Self::SetDigests(set, reply) => {
+                Answer::Nothing(run.held(reply, |change| object::set_digests(change, &set)))
             }
             Self::CreateUpload(new, reply) => {
                 Answer::Upload(run.held(reply, |change| upload::create(change, *new)))

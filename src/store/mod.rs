@@ -38,7 +38,9 @@ use std::sync::Arc;
 pub use bucket::{Bucket, NewBucket};
 pub use content::{Content, ContentReader, PartRange};
 pub use error::{Error, OpenError};
-pub use object::{CopyObject, DeleteObject, Deleted, Lookup, Object, ObjectRef, PutObject, Source};
+pub use object::{
+    CopyObject, DeleteObject, Deleted, Lookup, Object, ObjectRef, PutObject, Source, UpdateObject,
+};
 pub use scan::{Listed, ListedKind, Scan, Start, UploadScan, UploadStart};
 pub use staging::{Staged, Staging};
 pub use upload::{
@@ -46,7 +48,9 @@ pub use upload::{
 };
 
 use self::job::Job;
+use self::object::SetDigests;
 use self::open::Inner;
+use crate::checksum::Digests;
 use crate::clock::Clock;
 use crate::model::{BucketName, ChecksumAlgorithm, ObjectKey, PartNumber, Tags, VersionId};
 
@@ -173,6 +177,24 @@ impl Store {
         self.0.writer.ask(|reply| Job::SetTags(object, tags, reply)).await
     }
 
+    /// Gives an object other metadata.
+    pub async fn update_object(&self, update: UpdateObject) -> Result<Object, Error> {
+        self.0.shared.folder.check_room(0)?;
+        self.0.writer.ask(|reply| Job::UpdateObject(Box::new(update), reply)).await
+    }
+
+    /// Notes the MD5 and the CRC-32C of an object's bytes where they were not known, as after a
+    /// multipart upload, for all copies of it too.
+    pub async fn set_digests(&self, object: &Object, digests: &Digests) -> Result<(), Error> {
+        let set = SetDigests {
+            content_id: object.content_id,
+            size_bytes: object.size_bytes,
+            md5: digests.md5,
+            crc32c: digests.crc32c(),
+        };
+        self.0.writer.ask(|reply| Job::SetDigests(set, reply)).await
+    }
+
     /// Deletes in one transaction; each key has its own outcome, in the order given.
     pub async fn delete_objects(
         &self,
@@ -185,6 +207,11 @@ impl Store {
     /// Current versions in the order of their keys' bytes. Costs what it returns.
     pub fn scan_objects(&self, bucket: &BucketName, scan: &Scan) -> Result<Vec<Listed>, Error> {
         self.0.shared.readers.read(|connection| scan::objects(connection, bucket, scan))
+    }
+
+    /// The objects of a range of keys, each with all that is known of it.
+    pub fn scan_whole_objects(&self, bucket: &BucketName, scan: &Scan) -> Result<Vec<Object>, Error> {
+        self.0.shared.readers.read(|connection| scan::whole_objects(connection, bucket, scan))
     }
 
     /// Begins a multipart upload.
@@ -222,6 +249,16 @@ impl Store {
             upload::parts(connection, found.sequence, after, limit)
         })?;
         Ok(found.into_iter().map(|found| found.part).collect())
+    }
+
+    /// All parts of an upload, ascending, with their bytes.
+    pub fn open_parts(&self, upload: &UploadRef) -> Result<Vec<(Part, Content)>, Error> {
+        upload::open_parts(&self.0.shared, upload)
+    }
+
+    /// The object that an upload became, for as long as that is the current one of its key.
+    pub fn find_completed(&self, upload: &UploadRef) -> Result<Option<Object>, Error> {
+        self.0.shared.readers.read(|connection| upload::completed(connection, upload))
     }
 
     /// Uploads in progress, ordered by key, then by when they were begun.

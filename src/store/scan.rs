@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Row, params};
 
 use super::error::Error;
-use super::object::Kind;
+use super::object::{self, Kind, Object};
 use super::upload::{self, Upload};
 use super::{bucket, row, statement};
 use crate::model::{
@@ -130,6 +130,38 @@ pub(super) fn objects(
             continue;
         }
         found.push(listed(row, kind)?);
+        if found.len() == scan.limit {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// The objects of a range of keys, each with all that is known of it.
+pub(super) fn whole_objects(
+    connection: &Connection,
+    bucket: &BucketName,
+    scan: &Scan,
+) -> Result<Vec<Object>, Error> {
+    let bucket_id = bucket::id(connection, bucket)?;
+    let (from, to) = (lower_bound(&scan.start, &scan.prefix), row::end_of_prefix(&scan.prefix));
+    let mut found: Vec<Object> = Vec::new();
+    if scan.limit == 0 || from >= to {
+        return Ok(found);
+    }
+    let mut statement = connection.prepare_cached(statement::SCAN_WHOLE_OBJECTS)?;
+    let mut rows = statement.query(params![bucket_id, from, to])?;
+    let mut last: Vec<u8> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let key = row.get_ref(18)?.as_blob().map_err(Error::damaged)?;
+        if key == last {
+            continue;
+        }
+        last.clear();
+        last.extend_from_slice(key);
+        if Kind::read(row, 0)? == Kind::Object {
+            found.push(object::object(row, bucket, &row::key(row, 18)?)?);
+        }
         if found.len() == scan.limit {
             break;
         }

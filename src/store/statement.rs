@@ -51,7 +51,7 @@ statements! {
     FIND_OBJECT = "
         SELECT o.kind, o.sequence, o.version_id, o.modified_ms, o.size, o.etag, o.checksum_algorithm,
                o.checksum, w.canonical_id, w.display_name, o.content_id, o.metageneration, o.parts,
-               o.md5, o.crc32c, o.metadata, o.tags
+               o.md5, o.crc32c, o.metadata, o.tags, o.updated_ms
         FROM bucket b
         LEFT JOIN object o ON o.bucket_id = b.id AND o.key = ?2
         LEFT JOIN owner w ON w.id = o.owner
@@ -60,7 +60,7 @@ statements! {
     FIND_VERSION = "
         SELECT o.kind, o.sequence, o.version_id, o.modified_ms, o.size, o.etag, o.checksum_algorithm,
                o.checksum, w.canonical_id, w.display_name, o.content_id, o.metageneration, o.parts,
-               o.md5, o.crc32c, o.metadata, o.tags
+               o.md5, o.crc32c, o.metadata, o.tags, o.updated_ms
         FROM bucket b
         LEFT JOIN object o ON o.bucket_id = b.id AND o.key = ?2 AND o.version_id IS ?3
         LEFT JOIN owner w ON w.id = o.owner
@@ -89,6 +89,20 @@ statements! {
         FROM object o JOIN owner w ON w.id = o.owner
         WHERE o.bucket_id = ?1 AND o.key >= ?2 AND o.key < ?3
         ORDER BY o.key, o.sequence DESC";
+
+    SCAN_WHOLE_OBJECTS = "
+        SELECT o.kind, o.sequence, o.version_id, o.modified_ms, o.size, o.etag, o.checksum_algorithm,
+               o.checksum, w.canonical_id, w.display_name, o.content_id, o.metageneration, o.parts,
+               o.md5, o.crc32c, o.metadata, o.tags, o.updated_ms, o.key
+        FROM object o JOIN owner w ON w.id = o.owner
+        WHERE o.bucket_id = ?1 AND o.key >= ?2 AND o.key < ?3
+        ORDER BY o.key, o.sequence DESC";
+    UPDATE_OBJECT = "
+        UPDATE object SET metadata = ?4, metageneration = metageneration + 1, updated_ms = ?5
+        WHERE bucket_id = ?1 AND key = ?2 AND sequence = ?3";
+    SET_DIGESTS = "
+        UPDATE object SET md5 = coalesce(md5, ?2), crc32c = coalesce(crc32c, ?3)
+        WHERE content_id = ?1 AND size = ?4";
 
     // Contents and blobs.
     INSERT_BLOB = "INSERT INTO blob (id, name, size, md5, bytes) VALUES (?1, ?2, ?3, ?4, ?5)";
@@ -120,11 +134,11 @@ statements! {
     // Uploads.
     INSERT_UPLOAD = "
         INSERT INTO upload (bucket_id, key, id, sequence, initiated_ms, owner, checksum_algorithm,
-                            checksum_kind, metadata, tags)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+                            checksum_kind, metadata, tags, session)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
     FIND_UPLOAD = "
         SELECT b.id, u.key, u.id, u.initiated_ms, w.canonical_id, w.display_name, u.checksum_algorithm,
-               u.checksum_kind, u.sequence, u.metadata, u.tags
+               u.checksum_kind, u.sequence, u.metadata, u.tags, u.session
         FROM bucket b
         LEFT JOIN upload u ON u.bucket_id = b.id AND u.key = ?2 AND u.id = ?3
         LEFT JOIN owner w ON w.id = u.owner
@@ -133,7 +147,7 @@ statements! {
         SELECT u.bucket_id, u.key, u.id, u.initiated_ms, w.canonical_id, w.display_name,
                u.checksum_algorithm, u.checksum_kind
         FROM upload u JOIN owner w ON w.id = u.owner
-        WHERE u.bucket_id = ?1 AND (u.key, u.id) > (?2, ?3) AND u.key < ?4
+        WHERE u.bucket_id = ?1 AND (u.key, u.id) > (?2, ?3) AND u.key < ?4 AND u.session IS NULL
         ORDER BY u.key, u.id LIMIT ?5";
     DELETE_UPLOAD = "DELETE FROM upload WHERE bucket_id = ?1 AND key = ?2 AND id = ?3";
     FIND_PART_CONTENT = "SELECT content_id FROM part WHERE upload = ?1 AND number = ?2";

@@ -381,6 +381,7 @@ async fn a_store_is_listed_as_it_is() {
         tags: Tags::default(),
         owner: owner.clone(),
         checksum: None,
+        session: None,
     };
     for text in ["a", "b/1", "b/2", "c", "c", "d/\u{10FFFF}"] {
         let put = PutObject {

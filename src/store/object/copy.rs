@@ -44,6 +44,7 @@ pub(in crate::store) fn copy(change: &mut Change, copy: CopyObject) -> Result<Ob
         tags: copy.tags.unwrap_or(source.tags),
         checksum: copy.checksum.or(source.checksum),
         owner: copy.owner,
+        updated: None,
         ..source
     };
     replace(change, &current, &object, None)?;

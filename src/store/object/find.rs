@@ -102,7 +102,8 @@ fn read(row: &Row<'_>, bucket: &BucketName, key: &ObjectKey) -> Result<Found, Er
     }
 }
 
-fn object(row: &Row<'_>, bucket: &BucketName, key: &ObjectKey) -> Result<Object, Error> {
+/// Reads an object from the columns that begin with its kind.
+pub(in crate::store) fn object(row: &Row<'_>, bucket: &BucketName, key: &ObjectKey) -> Result<Object, Error> {
     Ok(Object {
         bucket: bucket.clone(),
         key: key.clone(),
@@ -120,6 +121,7 @@ fn object(row: &Row<'_>, bucket: &BucketName, key: &ObjectKey) -> Result<Object,
         crc32c: row.get(14)?,
         metadata: row::metadata(row, 15)?,
         tags: row::tags(row, 16)?,
+        updated: row.get::<_, Option<i64>>(17)?.map(Timestamp::from_ms),
     })
 }
 

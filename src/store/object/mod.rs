@@ -4,11 +4,13 @@ mod copy;
 mod find;
 mod put;
 mod tags;
+mod update;
 
 pub(super) use copy::{copy, source};
-pub(super) use find::{Current, Kind, current, find, find_row};
+pub(super) use find::{Current, Kind, current, find, find_row, object};
 pub(super) use put::{delete, insert_content, put, replace};
 pub(super) use tags::set_tags;
+pub(super) use update::{set_digests, update};
 
 use super::content::Content;
 use super::staging::Staged;
@@ -50,6 +52,8 @@ pub struct Object {
     pub owner: Owner,
     /// How many parts it was uploaded in; `None` if it was not a multipart upload.
     pub parts: Option<u16>,
+    /// When its metadata was last changed, if it was since the object was written.
+    pub updated: Option<Timestamp>,
     pub(super) content_id: i64,
 }
 
@@ -153,6 +157,29 @@ pub struct CopyObject {
     pub owner: Owner,
     /// What must hold of the object that it replaces.
     pub conditions: WriteConditions,
+}
+
+/// Other metadata for an object that is there. Its bytes, its generation and the time when it was
+/// written stay; its metageneration grows.
+#[derive(Debug, Clone)]
+pub struct UpdateObject {
+    /// Its bucket.
+    pub bucket: BucketName,
+    /// Its key.
+    pub key: ObjectKey,
+    /// All its metadata from now on.
+    pub metadata: Metadata,
+    /// What must hold of it.
+    pub conditions: WriteConditions,
+}
+
+/// Digests of a content that were not known when it was written.
+#[derive(Debug, Clone)]
+pub(super) struct SetDigests {
+    pub(super) content_id: i64,
+    pub(super) size_bytes: u64,
+    pub(super) md5: [u8; 16],
+    pub(super) crc32c: u32,
 }
 
 /// One key of a deletion.

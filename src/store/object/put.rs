@@ -32,6 +32,7 @@ pub(in crate::store) fn put(change: &mut Change, put: PutObject) -> Result<Objec
         tags: put.tags,
         owner: put.owner,
         parts: None,
+        updated: None,
         content_id: 0,
     };
     let content_id = insert_content(change, object.generation, put.staged)?;

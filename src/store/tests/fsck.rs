@@ -102,6 +102,7 @@ async fn fsck_repairs_parts_of_uploads_and_rows_that_make_no_sense() {
         tags: Tags::default(),
         owner: owner(),
         checksum: None,
+        session: None,
     };
     let upload = fixture.store.create_upload(new).await.expect("begun");
     let upload = UploadRef { bucket: upload.bucket, key: upload.key, id: upload.id };

@@ -9,6 +9,7 @@ mod in_memory;
 mod objects;
 mod plans;
 mod scans;
+mod sessions;
 mod uploads;
 
 use bytes::Bytes;

@@ -52,6 +52,7 @@ async fn a_bucket_is_empty_with_tombstones_and_not_with_objects_or_uploads() {
         tags: Tags::default(),
         owner: owner(),
         checksum: None,
+        session: None,
     };
     let upload = fixture.store.create_upload(new).await.expect("begun");
     refused(fixture.store.delete_bucket(&bucket()).await);

@@ -8,6 +8,8 @@ use crate::store::statement::ALL;
 fn every_statement_searches_an_index_and_sorts_nothing() {
     let connection = Connection::open_in_memory().expect("SQLite works");
     connection.execute_batch(include_str!("../../../schema/0001_start.sql")).expect("a valid schema");
+    let second = include_str!("../../../schema/0002_metadata_and_sessions.sql");
+    connection.execute_batch(second).expect("a valid schema");
     for (name, sql) in ALL {
         let explained = format!("EXPLAIN QUERY PLAN {sql}");
         if explained.contains("PLAN SAVEPOINT") || !sql.contains(' ') {
@@ -27,6 +29,8 @@ fn every_statement_searches_an_index_and_sorts_nothing() {
 fn a_plan_that_scans_would_be_seen() {
     let connection = Connection::open_in_memory().expect("SQLite works");
     connection.execute_batch(include_str!("../../../schema/0001_start.sql")).expect("a valid schema");
+    let second = include_str!("../../../schema/0002_metadata_and_sessions.sql");
+    connection.execute_batch(second).expect("a valid schema");
     let plan: String = connection
         .query_row("EXPLAIN QUERY PLAN SELECT * FROM object WHERE size > 1", [], |row| row.get(3))
         .expect("a plan");

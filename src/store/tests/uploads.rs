@@ -18,6 +18,7 @@ async fn begin(fixture: &Fixture, name: &str, asked: Option<(ChecksumAlgorithm, 
         tags: Tags::default(),
         owner: owner(),
         checksum: asked,
+        session: None,
     };
     let upload = fixture.store.create_upload(new).await.expect("begun");
     UploadRef { bucket: upload.bucket, key: upload.key, id: upload.id }
@@ -44,6 +45,7 @@ fn completion(upload: &UploadRef, parts: &[&Part]) -> CompleteUpload {
         parts: parts.iter().map(named).collect(),
         checksum: None,
         size_bytes: None,
+        md5: None,
         conditions: WriteConditions::default(),
     }
 }

@@ -8,12 +8,13 @@ use rusqlite::params;
 
 use super::find::{self, Found, FoundPart};
 use super::part::{copy_segments, remove};
+use super::session;
 use super::{CompleteUpload, CompletedPart};
 use crate::checksum;
-use crate::model::{ByteRange, Checksum, ChecksumAlgorithm, ChecksumKind, PartNumber, VersionId};
+use crate::model::{ByteRange, Checksum, ChecksumAlgorithm, ChecksumKind, ETag, PartNumber, VersionId};
 use crate::store::change::{Change, i64_of};
 use crate::store::error::Error;
-use crate::store::object::{self, Current, Object};
+use crate::store::object::{self, Object};
 use crate::store::{row, statement};
 
 /// Makes the object of an upload's parts.
@@ -22,19 +23,22 @@ pub(in crate::store) fn complete(change: &mut Change, complete: &CompleteUpload)
     let current = object::current(change.connection(), &target.bucket, &target.key)?;
     let found = match find::find(change.connection(), target) {
         Ok(found) => found,
-        Err(error) => return completed_before(change, complete, &current)?.ok_or(error),
+        // S3: a completion that is sent again, because its answer was lost, is answered again.
+        Err(error) => return session::completed(change.connection(), target)?.ok_or(error),
     };
     let parts = listed_parts(change, &found, &complete.parts)?;
-    let size_bytes = check_sizes(&parts, change.part_min_bytes(), complete.size_bytes)?;
+    let minimum_bytes = if complete.md5.is_some() { 0 } else { change.part_min_bytes() };
+    let size_bytes = check_sizes(&parts, minimum_bytes, complete.size_bytes)?;
     let checksum = visible_checksum(&found, &parts);
     check_checksum(complete.checksum.as_ref(), checksum.as_ref())?;
     complete.conditions.check(current.state()).map_err(Error::Condition)?;
 
     let generation = change.next_sequence();
     let content_id = i64_of(generation);
-    join(change, content_id, &parts)?;
+    join(change, content_id, &parts, complete.md5.is_none())?;
     remove(change, &found, generation)?;
     let md5s: Vec<_> = parts.iter().map(|part| part.md5).collect();
+    let etag = complete.md5.map_or_else(|| checksum::etag_of_parts(&md5s), ETag::of_md5);
     let object = Object {
         bucket: found.upload.bucket,
         key: found.upload.key,
@@ -43,32 +47,19 @@ pub(in crate::store) fn complete(change: &mut Change, complete: &CompleteUpload)
         metageneration: 1,
         modified: change.now(),
         size_bytes,
-        etag: checksum::etag_of_parts(&md5s),
-        md5: None,
+        etag,
+        md5: complete.md5,
         crc32c: whole_crc32c(&parts),
         checksum,
         metadata: found.metadata,
         tags: found.tags,
         owner: found.upload.owner,
-        parts: u16::try_from(parts.len()).ok(),
+        parts: u16::try_from(parts.len()).ok().filter(|_| complete.md5.is_none()),
+        updated: None,
         content_id,
     };
     object::replace(change, &current, &object, Some(found.upload.id.as_str()))?;
     Ok(object)
-}
-
-/// S3: a completion that is sent again, because its answer was lost, is answered again.
-fn completed_before(
-    change: &Change,
-    complete: &CompleteUpload,
-    current: &Current,
-) -> Result<Option<Object>, Error> {
-    let target = &complete.upload;
-    let made_by = current.row.as_ref().and_then(|row| row.upload_id.as_deref());
-    if made_by != Some(target.id.as_str()) {
-        return Ok(None);
-    }
-    object::find_row(change.connection(), &target.bucket, &target.key)
 }
 
 /// The parts that the client lists, as they were uploaded.
@@ -163,16 +154,18 @@ fn check_checksum(given: Option<&Checksum>, computed: Option<&Checksum>) -> Resu
 ///
 /// S3: the parts of a finished object are numbered from 1 without gaps, so that a client that reads
 /// `partNumber=1`, learns the count and goes on finds them all.
-fn join(change: &mut Change, content_id: i64, parts: &[FoundPart]) -> Result<(), Error> {
+fn join(change: &mut Change, content_id: i64, parts: &[FoundPart], numbered: bool) -> Result<(), Error> {
     let mut start = 0;
     for (number, part) in (1_i64..).zip(parts) {
         let size_bytes = part.part.size_bytes;
         copy_segments(change, part.content_id, ByteRange::whole(size_bytes), content_id, start)?;
-        let (algorithm, checksum) = row::checksum_columns(part.part.checksum.as_ref());
-        change.execute(
-            statement::INSERT_OBJECT_PART,
-            params![content_id, number, i64_of(start), i64_of(size_bytes), algorithm, checksum],
-        )?;
+        if numbered {
+            let (algorithm, checksum) = row::checksum_columns(part.part.checksum.as_ref());
+            change.execute(
+                statement::INSERT_OBJECT_PART,
+                params![content_id, number, i64_of(start), i64_of(size_bytes), algorithm, checksum],
+            )?;
+        }
         start += size_bytes;
     }
     Ok(())

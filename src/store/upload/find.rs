@@ -36,6 +36,7 @@ pub(in crate::store) fn read(row: &Row<'_>, bucket: &BucketName) -> Result<Uploa
         initiated: row::time(row, 3)?,
         owner: row::owner(row, 4)?,
         checksum: row::checksum_asked(row, 6)?,
+        session: None,
     })
 }
 
@@ -48,7 +49,7 @@ pub(in crate::store) fn find(connection: &Connection, upload: &UploadRef) -> Res
         Ok(Some(Found {
             bucket_id: row.get(0)?,
             sequence,
-            upload: read(row, bucket)?,
+            upload: Upload { session: row.get(11)?, ..read(row, bucket)? },
             metadata: row::metadata(row, 9)?,
             tags: row::tags(row, 10)?,
         }))

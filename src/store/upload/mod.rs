@@ -3,10 +3,12 @@
 mod complete;
 mod find;
 mod part;
+mod session;
 
 pub(super) use complete::complete;
 pub(super) use find::{find, parts, read};
 pub(super) use part::{abort, copy_part, create, put_part};
+pub(super) use session::{completed, open_parts};
 
 use super::object::Source;
 use super::staging::Staged;
@@ -30,6 +32,9 @@ pub struct NewUpload {
     pub owner: Owner,
     /// Which checksum it shall show; `None` for CRC64NVME over all bytes, as S3 does.
     pub checksum: Option<(ChecksumAlgorithm, ChecksumKind)>,
+    /// What the face must remember of an upload in one piece that may be interrupted; `None` for a
+    /// multipart upload. Only multipart uploads are listed.
+    pub session: Option<String>,
 }
 
 /// An upload in progress.
@@ -47,6 +52,8 @@ pub struct Upload {
     pub owner: Owner,
     /// Which checksum was asked for.
     pub checksum: Option<(ChecksumAlgorithm, ChecksumKind)>,
+    /// What the face remembers of an upload in one piece; `None` for a multipart upload.
+    pub session: Option<String>,
 }
 
 /// Names an upload in progress.
@@ -138,6 +145,9 @@ pub struct CompleteUpload {
     pub checksum: Option<Checksum>,
     /// `x-amz-mp-object-size`: the size that the object must have.
     pub size_bytes: Option<u64>,
+    /// The MD5 of all bytes, which makes it an object like one that was written in one request:
+    /// the MD5 is its ETag, its parts have no numbers and may have been of any size.
+    pub md5: Option<[u8; 16]>,
     /// What must hold of the object that it replaces.
     pub conditions: WriteConditions,
 }

@@ -25,6 +25,7 @@ pub(in crate::store) fn create(change: &mut Change, new: NewUpload) -> Result<Up
         initiated: change.now(),
         owner: new.owner,
         checksum: new.checksum,
+        session: new.session,
     };
     change.execute(
         statement::INSERT_UPLOAD,
@@ -39,6 +40,7 @@ pub(in crate::store) fn create(change: &mut Change, new: NewUpload) -> Result<Up
             upload.checksum.map(|(_, kind)| kind.name()),
             row::metadata_text(&new.metadata)?,
             row::tags_text(&new.tags)?,
+            upload.session,
         ],
     )?;
     Ok(upload)

@@ -28,6 +28,7 @@ pub(in crate::s3::op) async fn complete_multipart_upload(
         parts,
         checksum: intake::checksum_header(&call.headers)?,
         size_bytes: request::multipart_size(&call.headers)?,
+        md5: None,
         conditions: conditions::of_write(&call.headers)?,
     };
     let object = call.store().complete_upload(complete).await?;

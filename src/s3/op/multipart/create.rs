@@ -24,6 +24,7 @@ pub(in crate::s3::op) async fn create_multipart_upload(
             tags: request::tags(&call.headers)?,
             owner: call.identity.owner(),
             checksum,
+            session: None,
         })
         .await?;
     let mut answer = response::xml("InitiateMultipartUploadResult", |xml| {
