@@ -14,7 +14,7 @@ use super::response;
 use crate::model::{BucketName, ConditionFailed, InvalidMetadata, ObjectKey};
 use crate::protocol::body::BodyError;
 use crate::protocol::intake::IntakeError;
-use crate::protocol::outcome::{Answered, Outcome};
+use crate::protocol::outcome::Outcome;
 use crate::protocol::query::InvalidQuery;
 use crate::protocol::request::Response;
 use crate::store;

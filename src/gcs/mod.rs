@@ -1,4 +1,150 @@
-//! GCS.
+//! The JSON dialect of Google Cloud Storage. Nothing else knows its wire: routes, resources,
+//! partial responses, upload sessions, batches and reasons of errors.
+//!
+//! [`Service::call`] is the whole path of a request on one screen: route, who asks, the operation,
+//! the answer. It stands over the same store as the other faces: what is uploaded here is listed by
+//! S3 and served by the archive face. What they share lives in `protocol`.
+//!
+//! GCS: "JSON API overview".
 
+mod bearer;
+mod call;
+mod content_range;
+mod error;
 mod fields;
+mod jwt;
+mod metadata;
 mod mime;
+mod op;
+mod receive;
+mod resource;
+mod response;
+mod route;
+mod service_account;
+mod sessions;
+
+use std::sync::Arc;
+
+use http::{HeaderValue, Method};
+
+pub use self::service_account::{MintError, Minted, NewAccount, ServiceAccounts, mint};
+
+use self::call::Call;
+use self::error::Error;
+use self::fields::FieldMask;
+use self::route::Operation;
+use self::sessions::Sessions;
+use crate::fallback::Fallback;
+use crate::model::Grant;
+use crate::protocol::outcome::{Face, Outcome};
+use crate::protocol::query::Query;
+use crate::protocol::request::{Context, Request, Response};
+use crate::store::Store;
+
+/// What the JSON face can be told.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where new buckets say they are, if their maker does not say it.
+    pub location: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { location: "US".to_owned() }
+    }
+}
+
+/// The JSON face over one store.
+#[derive(Debug, Clone)]
+pub struct Service(Arc<Parts>);
+
+/// What the face is made of.
+#[derive(Debug)]
+pub struct Inner {
+    /// Where objects are kept.
+    pub store: Store,
+    /// Who is known.
+    pub accounts: ServiceAccounts,
+    /// What everybody may do.
+    pub anonymous: Vec<Grant>,
+    /// Where to look for what is not here.
+    pub fallback: Arc<Fallback>,
+    /// How much a request may bring.
+    pub limits: crate::protocol::Config,
+    /// What the face itself can be told.
+    pub config: Config,
+}
+
+/// What the face is made of, and what it remembers between requests.
+#[derive(Debug)]
+struct Parts {
+    inner: Inner,
+    sessions: Sessions,
+}
+
+/// Whether a path belongs to this face, whatever the host.
+pub fn is_path(path: &str) -> bool {
+    const ROOTS: [&str; 5] = [
+        "/storage/v1",
+        "/upload/storage/v1",
+        "/resumable/upload/storage/v1",
+        "/download/storage/v1",
+        "/batch/storage/v1",
+    ];
+    let below = |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    path == route::TOKEN_PATH || ROOTS.into_iter().any(below)
+}
+
+impl Service {
+    /// Puts the face together.
+    pub fn new(inner: Inner) -> Self {
+        Self(Arc::new(Parts { inner, sessions: Sessions::default() }))
+    }
+
+    /// Answers one request, whatever it is, and has it logged when the answer has gone out.
+    pub async fn call(&self, context: &Context, request: Request) -> Response {
+        let mut outcome = Outcome::begin(context, Face::Gcs);
+        let head = request.method() == Method::HEAD;
+        let answer = self.answer(context, request, &mut outcome).await;
+        let mut response = answer.unwrap_or_else(|error| {
+            error.note(&mut outcome);
+            error.render()
+        });
+        response::insert(response.headers_mut(), "x-guploader-uploadid", context.request_id);
+        response.headers_mut().insert("server", HeaderValue::from_static("UploadServer"));
+        if head {
+            response = response::without_body(response);
+        }
+        outcome.attach(response)
+    }
+
+    async fn answer(
+        &self,
+        context: &Context,
+        request: Request,
+        outcome: &mut Outcome,
+    ) -> Result<Response, Error> {
+        let (parts, body) = request.into_parts();
+        let query = Query::parse(parts.uri.query().unwrap_or_default())?;
+        let operation = route::route(&parts.method, parts.uri.path(), &query, &parts.headers)?;
+        note(&operation, outcome);
+        let accounts = &self.0.inner.accounts;
+        let identity = bearer::authenticate(accounts, &parts.headers, context.now)?;
+        outcome.access_key_id = identity.access_key_id().cloned();
+        let mask = query.get("fields").filter(|text| !text.is_empty()).map(FieldMask::parse).transpose()?;
+        let headers = parts.headers;
+        let call = Call { service: self, context, identity, query, headers, body, mask, outcome };
+        op::run(operation, call).await
+    }
+}
+
+fn note(operation: &Operation, outcome: &mut Outcome) {
+    outcome.operation = operation.name();
+    let (bucket, key) = operation.target();
+    outcome.bucket = bucket.cloned();
+    outcome.key = key.cloned();
+}
+
+#[cfg(test)]
+mod tests;

@@ -41,3 +41,12 @@ pub(super) fn insert(headers: &mut HeaderMap, name: &'static str, value: impl Di
         headers.insert(HeaderName::from_static(name), value);
     }
 }
+
+/// The same answer to a HEAD: its headers say what a GET would get, and no body follows.
+pub(super) fn without_body(answer: Response) -> Response {
+    let (mut parts, body) = answer.into_parts();
+    if !parts.headers.contains_key(header::CONTENT_LENGTH) {
+        parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.remaining()));
+    }
+    Response::from_parts(parts, ResponseBody::empty())
+}

@@ -97,6 +97,12 @@ impl Row for store::Listed {
     }
 }
 
+impl Row for store::Object {
+    fn key(&self) -> &str {
+        self.key.as_str()
+    }
+}
+
 impl Row for store::Upload {
     fn key(&self) -> &str {
         self.key.as_str()

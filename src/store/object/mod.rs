@@ -7,7 +7,7 @@ mod tags;
 mod update;
 
 pub(super) use copy::{copy, source};
-pub(super) use find::{Current, Kind, current, find, find_row, object};
+pub(super) use find::{Kind, current, find, find_row, object};
 pub(super) use put::{delete, insert_content, put, replace};
 pub(super) use tags::set_tags;
 pub(super) use update::{set_digests, update};

@@ -1,0 +1,228 @@
+//! One request on its way through an operation: what was parsed of it, and the few steps that
+//! several operations take.
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, StatusCode};
+use http_body_util::Empty;
+use serde_json::Value;
+
+use super::error::{Error, Reason};
+use super::fields::FieldMask;
+use super::metadata::Sent;
+use super::resource::{self, Base};
+use super::route::Place;
+use super::{Inner, Service, response};
+use crate::checksum::Digests;
+use crate::fallback::Fallback;
+use crate::model::{BucketName, ByteRange, ConditionFailed, Permission, WriteConditions};
+use crate::protocol::auth::Identity;
+use crate::protocol::body::{self, ByteCount, RequestBody};
+use crate::protocol::intake::Incoming;
+use crate::protocol::outcome::Outcome;
+use crate::protocol::query::Query;
+use crate::protocol::request::{Context, Response};
+use crate::protocol::{access, digest};
+use crate::store::{Bucket, Content, Lookup, Object, Store};
+
+/// A request whose route and caller are known.
+pub(super) struct Call<'a> {
+    /// The face that answers.
+    pub(super) service: &'a Service,
+    /// What the listener knows.
+    pub(super) context: &'a Context,
+    /// Who asks.
+    pub(super) identity: Identity,
+    /// The parameters.
+    pub(super) query: Query,
+    /// The headers.
+    pub(super) headers: HeaderMap,
+    /// The body, not read yet.
+    pub(super) body: RequestBody,
+    /// Which parts of the answer are wanted.
+    pub(super) mask: Option<FieldMask>,
+    /// What the log will say.
+    pub(super) outcome: &'a mut Outcome,
+}
+
+/// Parameters and headers that ask for something the store does not do.
+const UNSUPPORTED_PARAMETERS: [&str; 2] = ["destinationKmsKeyName", "kmsKeyName"];
+const UNSUPPORTED_HEADERS: [&str; 2] =
+    ["x-goog-encryption-algorithm", "x-goog-copy-source-encryption-algorithm"];
+
+impl Call<'_> {
+    /// What the face is made of.
+    pub(super) fn inner(&self) -> &Inner {
+        &self.service.0.inner
+    }
+
+    /// Where objects are kept.
+    pub(super) fn store(&self) -> &Store {
+        &self.inner().store
+    }
+
+    /// Where to look for what is not here.
+    pub(super) fn fallback(&self) -> &Fallback {
+        &self.inner().fallback
+    }
+
+    /// Whether the caller has a permission.
+    pub(super) fn authorize(
+        &self,
+        permission: Permission,
+        bucket: &BucketName,
+        key: &str,
+    ) -> Result<(), Error> {
+        access::authorize(&self.identity, &self.inner().anonymous, permission, bucket, key)
+            .map_err(|denied| self.denied(permission).caused_by(denied))
+    }
+
+    /// GCS: who has not said who it is, is asked to (401); everybody else is refused (403).
+    fn denied(&self, permission: Permission) -> Error {
+        let what = match permission {
+            Permission::Read => "storage.objects.get",
+            Permission::Write => "storage.objects.create",
+            Permission::List => "storage.objects.list",
+            Permission::Admin => "storage.buckets.create",
+        };
+        let (reason, who) = match self.identity.access_key_id() {
+            None => (Reason::LoginRequired, "Anonymous caller".to_owned()),
+            Some(id) => (Reason::Forbidden, id.to_string()),
+        };
+        Error::with_message(
+            reason,
+            format!(
+                "{who} does not have {what} access to the Google Cloud Storage resource. \
+                 Permission '{what}' denied on resource (or it may not exist)."
+            ),
+        )
+    }
+
+    /// The bucket, for whoever has any grant in it: `bucket.exists()` must not need to list.
+    pub(super) fn bucket(&self, name: &BucketName) -> Result<Bucket, Error> {
+        if !access::may_see(&self.identity, &self.inner().anonymous, name) {
+            return Err(self.denied(Permission::List));
+        }
+        self.bucket_exists(name)
+    }
+
+    /// Fails early where there is no such bucket.
+    pub(super) fn bucket_exists(&self, name: &BucketName) -> Result<Bucket, Error> {
+        self.store().find_bucket(name)?.ok_or_else(Error::no_such_bucket)
+    }
+
+    /// Refuses what cannot be honoured: encryption with keys of one's own.
+    pub(super) fn refuse_unsupported(&self) -> Result<(), Error> {
+        if let Some(name) = UNSUPPORTED_PARAMETERS.iter().find(|name| self.query.has(name)) {
+            return Err(Error::not_implemented(format_args!("the parameter {name}")));
+        }
+        match UNSUPPORTED_HEADERS.iter().find(|name| self.headers.contains_key(**name)) {
+            Some(name) => Err(Error::not_implemented(format_args!("the header {name}"))),
+            None => Ok(()),
+        }
+    }
+
+    /// A parameter that is a number.
+    pub(super) fn number(&self, name: &'static str) -> Result<Option<u64>, Error> {
+        let Some(text) = self.query.get(name) else { return Ok(None) };
+        // GCS: generations are signed in the API's description, and never negative.
+        text.parse().map(Some).map_err(|_| Error::parameter(name, text, "a number from 0 on"))
+    }
+
+    /// `ifGenerationMatch` and its family.
+    pub(super) fn conditions(&self) -> Result<WriteConditions, Error> {
+        Ok(WriteConditions {
+            if_generation_match: self.number("ifGenerationMatch")?,
+            if_generation_not_match: self.number("ifGenerationNotMatch")?,
+            if_metageneration_match: self.number("ifMetagenerationMatch")?,
+            if_metageneration_not_match: self.number("ifMetagenerationNotMatch")?,
+            ..WriteConditions::default()
+        })
+    }
+
+    /// An object and its bytes; with a generation, that one and no other.
+    pub(super) fn find(&self, place: &Place, generation: Option<u64>) -> Result<(Object, Content), Error> {
+        match self.store().find_object(&place.bucket, &place.key, None)? {
+            Lookup::Here(object, content)
+                if generation.is_none_or(|generation| generation == object.generation) =>
+            {
+                Ok((object, content))
+            }
+            Lookup::NoBucket => Err(Error::no_such_bucket()),
+            Lookup::Here(..) | Lookup::Absent | Lookup::Tombstone | Lookup::DeleteMarker { .. } => {
+                Err(Error::no_such_object(&place.bucket, &place.key))
+            }
+        }
+    }
+
+    /// Checks the conditions of a read: 304 where the client has what it would get.
+    pub(super) fn check_read(&self, object: &Object) -> Result<(), Error> {
+        self.conditions()?.check(Some(&resource::state(object))).map_err(|failed| match failed {
+            ConditionFailed::Precondition(name) if name.ends_with("NotMatch") => {
+                Error::condition(ConditionFailed::NotModified)
+            }
+            failed => Error::condition(failed),
+        })
+    }
+
+    /// The same object with MD5 and CRC-32C. An S3 multipart upload has no MD5 of the whole until
+    /// somebody asks: then its bytes are read once, and the answer is kept.
+    pub(super) async fn with_digests(&self, object: Object, content: &Content) -> Result<Object, Error> {
+        if object.md5.is_some() && object.crc32c.is_some() {
+            return Ok(object);
+        }
+        let digests = digest::digest(content, ByteRange::whole(object.size_bytes), &[]).await?;
+        self.store().set_digests(&object, &digests).await?;
+        Ok(Object { md5: Some(digests.md5), crc32c: Some(digests.crc32c()), ..object })
+    }
+
+    /// The digests of several contents, one behind the other.
+    pub(super) async fn digest_all(&self, contents: &[Content]) -> Result<Digests, Error> {
+        Ok(digest::digest_all(contents).await?)
+    }
+
+    /// Reads the body as a document.
+    pub(super) async fn document(&mut self) -> Result<Bytes, Error> {
+        let max_bytes = self.inner().limits.document_bytes_max;
+        let mut incoming = self.incoming();
+        let mut document = BytesMut::new();
+        while let Some(bytes) = incoming.next().await? {
+            if document.len() + bytes.len() > max_bytes {
+                return Err(crate::protocol::intake::IntakeError::DocumentTooLarge { max_bytes }.into());
+            }
+            document.extend_from_slice(&bytes);
+        }
+        incoming.finish()?;
+        Ok(document.freeze())
+    }
+
+    /// Reads the body as a resource.
+    pub(super) async fn sent(&mut self) -> Result<Sent, Error> {
+        Sent::parse(&self.document().await?)
+    }
+
+    /// Takes the body, to be read piece by piece.
+    pub(super) fn incoming(&mut self) -> Incoming {
+        let nothing = body::receive(Empty::new(), ByteCount::default());
+        Incoming::plain(&self.headers, std::mem::replace(&mut self.body, nothing))
+    }
+
+    /// How the client reaches us.
+    pub(super) fn base(&self) -> Base {
+        Base::of(self.context)
+    }
+
+    /// 200 with a document, or with the part of it that is wanted.
+    pub(super) fn answer(&self, document: Value) -> Response {
+        response::masked(document, self.mask.as_ref())
+    }
+
+    /// 200 with an object's resource.
+    pub(super) fn object(&self, object: &Object) -> Response {
+        self.answer(resource::object(object, &self.base()))
+    }
+
+    /// 204.
+    pub(super) fn done() -> Response {
+        response::empty(StatusCode::NO_CONTENT)
+    }
+}

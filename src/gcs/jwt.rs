@@ -1,0 +1,99 @@
+//! Signed assertions of service accounts: RS256 JSON Web Tokens. Pure.
+//!
+//! RFC 7515, RFC 7519, RFC 7523; Google: "Using OAuth 2.0 for server to server applications".
+
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
+use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
+
+use crate::model::Timestamp;
+
+/// Google: an assertion is valid for at most one hour.
+const LIFETIME_SECONDS_MAX: i64 = 3600;
+/// How far the clocks of two machines may be apart.
+const SKEW_SECONDS_MAX: i64 = 300;
+
+/// An assertion that was read, but not verified.
+#[derive(Debug)]
+pub(super) struct Assertion<'text> {
+    /// Which key it says it was signed with.
+    pub(super) key_id: String,
+    claims: Claims,
+    signed: &'text str,
+    signature: Vec<u8>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+struct Header {
+    alg: String,
+    kid: String,
+}
+
+#[derive(Debug, serde::Deserialize)]
+struct Claims {
+    iss: String,
+    #[serde(default)]
+    aud: String,
+    iat: i64,
+    exp: i64,
+}
+
+/// Why an assertion proves nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum InvalidAssertion {
+    /// Not three parts of base64 with JSON in them, or not RS256.
+    #[error("it is not a JSON Web Token signed with RS256 that names its key")]
+    Malformed,
+    /// Signed with another key, or by another account.
+    #[error("its signature or its issuer is not that of the key it names")]
+    Signature,
+    /// Used too late, or made for too long.
+    #[error("it is expired, not valid yet, or valid for more than an hour; is the clock right?")]
+    Time,
+    /// Made for somebody else.
+    #[error("its audience is another one: sign it for the token_uri of the key file")]
+    Audience,
+}
+
+impl<'text> Assertion<'text> {
+    /// Reads an assertion.
+    pub(super) fn parse(text: &'text str) -> Result<Self, InvalidAssertion> {
+        let malformed = InvalidAssertion::Malformed;
+        let (signed, signature) = text.rsplit_once('.').ok_or(malformed)?;
+        let (header, claims) = signed.split_once('.').ok_or(malformed)?;
+        let bytes = |part: &str| BASE64_URL_SAFE_NO_PAD.decode(part.trim_end_matches('=')).map_err(|_| malformed);
+        let header: Header = serde_json::from_slice(&bytes(header)?).map_err(|_| malformed)?;
+        let claims: Claims = serde_json::from_slice(&bytes(claims)?).map_err(|_| malformed)?;
+        if header.alg != "RS256" {
+            return Err(malformed);
+        }
+        Ok(Self { key_id: header.kid, claims, signed, signature: bytes(signature)? })
+    }
+
+    /// Checks that `issuer` signed it with the key whose PKCS #1 form is `public_key`, and that it
+    /// is valid now.
+    pub(super) fn verify(
+        &self,
+        issuer: &str,
+        public_key: &[u8],
+        now: Timestamp,
+    ) -> Result<(), InvalidAssertion> {
+        let key = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, public_key);
+        key.verify(self.signed.as_bytes(), &self.signature).map_err(|_| InvalidAssertion::Signature)?;
+        if self.claims.iss != issuer {
+            return Err(InvalidAssertion::Signature);
+        }
+        let Claims { iat, exp, .. } = self.claims;
+        let now = now.as_seconds();
+        let begun = iat <= now.saturating_add(SKEW_SECONDS_MAX);
+        let short = exp.saturating_sub(iat) <= LIFETIME_SECONDS_MAX;
+        if begun && short && exp > now { Ok(()) } else { Err(InvalidAssertion::Time) }
+    }
+
+    /// Whether it was made to get a token at this path. Its host is whatever name the client knows
+    /// this server by.
+    pub(super) fn check_audience(&self, path: &str) -> Result<(), InvalidAssertion> {
+        let audience = self.claims.aud.parse::<http::Uri>().ok();
+        let same = audience.is_some_and(|uri| uri.path() == path);
+        if same { Ok(()) } else { Err(InvalidAssertion::Audience) }
+    }
+}

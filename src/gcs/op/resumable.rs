@@ -1,0 +1,326 @@
+//! The rest of a resumable upload: chunks, questions, the end.
+//!
+//! A chunk that was acknowledged is a part of an upload in the store, so it survives a restart.
+//! What of a chunk came before its connection broke is kept as well: the client asks how far the
+//! upload is, and goes on from there.
+//!
+//! GCS: "Resumable uploads", "Perform resumable uploads".
+
+use http::{StatusCode, header};
+
+use crate::checksum::Digests;
+use crate::gcs::call::Call;
+use crate::gcs::content_range::{Chunk, ContentRange};
+use crate::gcs::error::{Error, Reason};
+use crate::gcs::metadata::{Expected, object_name};
+use crate::gcs::receive::Receiving;
+use crate::gcs::response;
+use crate::gcs::sessions::{Session, Turn};
+use crate::model::{BucketName, PartNumber, UploadId};
+use crate::protocol::intake::Incoming;
+use crate::protocol::request::Response;
+use crate::store::{
+    CompleteUpload, CompletedPart, Content, Object, Part, PutPart, Store, UploadRef,
+};
+
+/// GCS: what every chunk but the last has at least.
+const CHUNK_BYTES_MIN: u64 = 256 * 1024;
+
+/// A chunk, a question how far it is, or both an end and a question.
+pub(super) async fn resume(mut call: Call<'_>, bucket: BucketName) -> Result<Response, Error> {
+    let upload = upload_ref(&call, bucket)?;
+    let Some(session) = find(&call, &upload)? else { return completed(&call, &upload) };
+    let asked = asked(&call)?;
+    let session = Session { expected: session.expected.and(Expected::of_headers(&call.headers)?), ..session };
+    if let (Some(declared), Some(total)) = (session.size_bytes, asked.total)
+        && declared != total
+    {
+        return Err(Error::with_message(
+            Reason::Invalid,
+            format!("The upload was begun with a size of {declared} bytes, Content-Range says {total}."),
+        ));
+    }
+    let size = |parts: &[Part]| parts.iter().map(|part| part.size_bytes).sum::<u64>();
+    let parts = list(call.store(), &upload)?;
+    let persisted = size(&parts);
+    let asks_only = asked.bytes == Bytes::None;
+    // An empty object never gets a chunk: its last question is its end.
+    let ends_empty = asks_only && asked.total == Some(0) && parts.is_empty();
+    if asks_only && asked.total != Some(persisted) {
+        return Ok(progress(persisted));
+    }
+    let turn = call.service.0.sessions.take(&upload.id);
+    let only = if asks_only && !ends_empty {
+        None
+    } else {
+        let arriving = Arriving::new(&upload, &asked, persisted, parts.len())?;
+        let incoming = call.incoming();
+        let max_bytes = call.inner().limits.object_bytes_max;
+        // The connection may break while bytes are still being stored: what has come is kept,
+        // although nobody waits for the answer any more.
+        let work = arriving.receive(call.store().clone(), incoming, max_bytes, turn.clone());
+        tokio::spawn(work).await.map_err(|ended| Error::new(Reason::InternalError).caused_by(ended))??
+    };
+    let parts = list(call.store(), &upload)?;
+    let persisted = size(&parts);
+    let done = asked.bytes == Bytes::Rest || asked.total == Some(persisted);
+    if !done {
+        return Ok(progress(persisted));
+    }
+    let Some(_guard) = turn.enter().await else { return Err(preempted()) };
+    finish(&call, &upload, &session, only).await
+}
+
+/// Ends an upload before it is done. Google answers 499.
+pub(super) async fn cancel(call: &Call<'_>, bucket: BucketName) -> Result<Response, Error> {
+    let upload = upload_ref(call, bucket)?;
+    if find(call, &upload)?.is_none() {
+        return Err(unknown());
+    }
+    call.store().abort_upload(&upload).await?;
+    Ok(response::empty(Reason::ClientClosed.status()))
+}
+
+/// What a request brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bytes {
+    /// Nothing.
+    None,
+    /// This piece.
+    Chunk(Chunk),
+    /// Everything, from the first byte on: there is no `Content-Range`.
+    Rest,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    bytes: Bytes,
+    total: Option<u64>,
+}
+
+fn asked(call: &Call<'_>) -> Result<Asked, Error> {
+    let Some(value) = call.headers.get(header::CONTENT_RANGE) else {
+        return Ok(Asked { bytes: Bytes::Rest, total: None });
+    };
+    let text = value.to_str().unwrap_or_default();
+    let range = ContentRange::parse(text).ok_or_else(|| {
+        Error::with_message(Reason::BadRequest, format!("Failed to parse Content-Range header: {text:?}."))
+    })?;
+    let bytes = range.bytes.map_or(Bytes::None, Bytes::Chunk);
+    Ok(Asked { bytes, total: range.total })
+}
+
+/// Which session a request is about. Its id is a secret that only its beginner was told, so nobody
+/// is asked for a token again.
+fn upload_ref(call: &Call<'_>, bucket: BucketName) -> Result<UploadRef, Error> {
+    let key = object_name(call.query.get("name").ok_or_else(|| Error::required("name"))?)?;
+    let id = call.query.get("upload_id").and_then(|id| UploadId::parse(id).ok()).ok_or_else(unknown)?;
+    Ok(UploadRef { bucket, key, id })
+}
+
+/// The session, unless it is over.
+fn find(call: &Call<'_>, upload: &UploadRef) -> Result<Option<Session>, Error> {
+    match call.store().find_upload(upload) {
+        Ok(found) => match found.session.as_deref().and_then(Session::parse) {
+            Some(session) => Ok(Some(session)),
+            None => Err(unknown()),
+        },
+        Err(crate::store::Error::NoSuchUpload(_)) => Ok(None),
+        Err(failed) => Err(failed.into()),
+    }
+}
+
+fn unknown() -> Error {
+    Error::with_message(Reason::NotFound, "There is no upload session of this upload_id: it was cancelled, or never begun.")
+}
+
+/// Another request brings the same bytes, and it is the later one.
+fn preempted() -> Error {
+    Error::with_message(Reason::BackendError, "A later request of the same upload session has taken over.")
+}
+
+/// A session that is over answers with what it became.
+fn completed(call: &Call<'_>, upload: &UploadRef) -> Result<Response, Error> {
+    match call.store().find_completed(upload)? {
+        Some(object) => Ok(call.object(&object)),
+        None => Err(unknown()),
+    }
+}
+
+fn list(store: &Store, upload: &UploadRef) -> Result<Vec<Part>, Error> {
+    Ok(store.list_parts(upload, None, usize::from(PartNumber::MAX))?)
+}
+
+/// 308 with how many bytes are safe.
+fn progress(persisted: u64) -> Response {
+    let mut answer = response::empty(StatusCode::PERMANENT_REDIRECT);
+    if let Some(last) = persisted.checked_sub(1) {
+        response::insert(answer.headers_mut(), "range", format_args!("bytes=0-{last}"));
+    }
+    response::insert(answer.headers_mut(), "content-length", 0);
+    answer
+}
+
+/// A chunk on its way in.
+struct Arriving {
+    upload: UploadRef,
+    number: PartNumber,
+    /// How many bytes at its beginning are here already.
+    skipped: u64,
+    /// How many bytes it has in all, where it is known.
+    expected: Option<u64>,
+}
+
+impl Arriving {
+    fn new(upload: &UploadRef, asked: &Asked, persisted: u64, parts: usize) -> Result<Self, Error> {
+        let Asked { bytes, total } = *asked;
+        let (first, expected) = match bytes {
+            Bytes::Chunk(chunk) => (chunk.first, Some(chunk.size_bytes())),
+            Bytes::Rest | Bytes::None => (0, None),
+        };
+        if first > persisted {
+            return Err(Error::with_message(
+                Reason::Invalid,
+                format!(
+                    "Invalid request. According to the Content-Range header, the upload offset is {first} \
+                     byte(s), which exceeds already uploaded size of {persisted} byte(s)."
+                ),
+            ));
+        }
+        let is_last = bytes == Bytes::Rest
+            || total.is_some() && expected.map(|expected| first + expected) == total;
+        if let Some(size) = expected.filter(|size| !is_last && *size < CHUNK_BYTES_MIN) {
+            return Err(Error::with_message(
+                Reason::BadRequest,
+                format!(
+                    "Invalid request. The number of bytes uploaded is required to be equal or greater than \
+                     {CHUNK_BYTES_MIN}, except for the final request (it's recommended to be the exact \
+                     multiple of {CHUNK_BYTES_MIN}). The received request contained {size} bytes, which \
+                     does not meet this requirement."
+                ),
+            ));
+        }
+        let number = u16::try_from(parts + 1).ok().and_then(|number| PartNumber::new(number).ok());
+        let number = number.ok_or_else(|| {
+            Error::with_message(
+                Reason::Invalid,
+                format!("An upload may come in at most {} chunks: send larger ones.", PartNumber::MAX),
+            )
+        })?;
+        Ok(Self { upload: upload.clone(), number, skipped: persisted - first, expected })
+    }
+
+    /// Stores the chunk, or what of it came before the connection broke. Gives its digests, where
+    /// it is all that there is.
+    async fn receive(
+        self,
+        store: Store,
+        incoming: Incoming,
+        max_bytes: u64,
+        turn: Turn,
+    ) -> Result<Option<Digests>, Error> {
+        let announced = incoming.size_bytes();
+        if let (Some(announced), Some(expected)) = (announced, self.expected)
+            && announced != expected
+        {
+            return Err(length_mismatch(announced, expected));
+        }
+        let mut receiving = Receiving::begin(&store, announced, max_bytes)?;
+        let outcome = self.take(incoming, &mut receiving).await;
+        let size_bytes = receiving.size_bytes();
+        let broken = match outcome {
+            Ok(()) => None,
+            Err(error) if error.reason() == Reason::UploadBroken && size_bytes > 0 => Some(error),
+            Err(error) => return Err(error),
+        };
+        let is_first = self.number.get() == 1;
+        if size_bytes == 0 && !is_first {
+            return Ok(None);
+        }
+        let staged = receiving.finish().await?;
+        let digests = staged.digests().clone();
+        let Some(_guard) = turn.enter().await else { return Err(preempted()) };
+        store.put_part(PutPart { upload: self.upload, number: self.number, staged, checksum: None }).await?;
+        match broken {
+            Some(error) => Err(error),
+            None => Ok(is_first.then_some(digests)),
+        }
+    }
+
+    /// Reads the body, without the bytes that are here already.
+    async fn take(&self, mut incoming: Incoming, receiving: &mut Receiving) -> Result<(), Error> {
+        let mut to_skip = self.skipped;
+        let mut taken = 0;
+        while let Some(mut bytes) = incoming.next().await? {
+            taken += bytes.len() as u64;
+            let skip = usize::try_from(to_skip).unwrap_or(usize::MAX).min(bytes.len());
+            to_skip -= skip as u64;
+            bytes::Buf::advance(&mut bytes, skip);
+            if !bytes.is_empty() {
+                receiving.write(bytes).await?;
+            }
+        }
+        incoming.finish()?;
+        match self.expected {
+            Some(expected) if expected != taken => Err(length_mismatch(taken, expected)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn length_mismatch(came: u64, expected: u64) -> Error {
+    Error::with_message(
+        Reason::BadRequest,
+        format!("The body has {came} bytes, according to the Content-Range header it should have {expected}."),
+    )
+}
+
+/// Makes the object. Its digests are those of the only chunk, or its bytes are read once.
+async fn finish(
+    call: &Call<'_>,
+    upload: &UploadRef,
+    session: &Session,
+    only: Option<Digests>,
+) -> Result<Response, Error> {
+    let opened = match call.store().open_parts(upload) {
+        // The client asked twice, and the other one was faster.
+        Err(crate::store::Error::NoSuchUpload(_)) => return completed(call, upload),
+        opened => opened?,
+    };
+    let digests = match only {
+        Some(digests) if opened.len() == 1 => digests,
+        _ => {
+            let contents: Vec<Content> = opened.iter().map(|(_, content)| content.clone()).collect();
+            call.digest_all(&contents).await?
+        }
+    };
+    if let Err(wrong) = session.expected.check(Some(digests.crc32c()), Some(digests.md5)) {
+        // GCS: the upload is over, and nothing of it is kept.
+        call.store().abort_upload(upload).await?;
+        return Err(wrong);
+    }
+    let object = complete(call, upload, session, opened, &digests).await?;
+    Ok(call.object(&object))
+}
+
+async fn complete(
+    call: &Call<'_>,
+    upload: &UploadRef,
+    session: &Session,
+    opened: Vec<(Part, Content)>,
+    digests: &Digests,
+) -> Result<Object, Error> {
+    let parts = opened
+        .into_iter()
+        .map(|(part, _)| CompletedPart { number: part.number, etag: part.etag, checksum: None })
+        .collect();
+    let complete = CompleteUpload {
+        upload: upload.clone(),
+        parts,
+        checksum: None,
+        size_bytes: session.size_bytes,
+        md5: Some(digests.md5),
+        conditions: session.conditions(),
+    };
+    Ok(call.store().complete_upload(complete).await?)
+}

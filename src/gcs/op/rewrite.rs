@@ -1,0 +1,117 @@
+//! storage.objects.rewrite and copy: a new row for the same bytes, in one call.
+//!
+//! GCS: "Objects: rewrite", "Objects: copy". No bytes are moved, so a rewrite is always done at
+//! once; beetmover's client calls it once and follows no `rewriteToken`.
+
+use serde_json::{Value, json};
+
+use crate::gcs::call::Call;
+use crate::gcs::error::Error;
+use crate::gcs::metadata::Sent;
+use crate::gcs::resource;
+use crate::gcs::route::Place;
+use crate::model::{ConditionFailed, Permission, ReadConditions, WriteConditions};
+use crate::protocol::request::Response;
+use crate::store::{self, CopyObject, Object, Source};
+
+/// How often a copy is tried again whose source was written meanwhile.
+const ATTEMPTS: usize = 8;
+
+/// storage.objects.rewrite: 200 with what was done, which is all of it.
+pub(super) async fn rewrite(mut call: Call<'_>, from: Place, to: Place) -> Result<Response, Error> {
+    let object = write(&mut call, from, to).await?;
+    let size = object.size_bytes.to_string();
+    Ok(call.answer(json!({
+        "kind": "storage#rewriteResponse",
+        "totalBytesRewritten": size,
+        "objectSize": size,
+        "done": true,
+        "resource": resource::object(&object, &call.base()),
+    })))
+}
+
+/// storage.objects.copy: 200 with the copy.
+pub(super) async fn copy(mut call: Call<'_>, from: Place, to: Place) -> Result<Response, Error> {
+    let object = write(&mut call, from, to).await?;
+    Ok(call.object(&object))
+}
+
+async fn write(call: &mut Call<'_>, from: Place, to: Place) -> Result<Object, Error> {
+    call.authorize(Permission::Read, &from.bucket, from.key.as_str())?;
+    call.authorize(Permission::Write, &to.bucket, to.key.as_str())?;
+    call.refuse_unsupported()?;
+    let sent = call.sent().await?;
+    // GCS: metadata that is sent takes the place of all that the source has, its custom time too.
+    let metadata = if says_metadata(&sent) { Some(sent.metadata()?) } else { None };
+    let conditions = call.conditions()?;
+    let source_conditions = source_conditions(call)?;
+    let generation = call.number("sourceGeneration")?;
+    for _ in 0..ATTEMPTS {
+        let (source, content) = call.find(&from, generation)?;
+        source_conditions.check(Some(&source.state())).map_err(source_condition)?;
+        let source = call.with_digests(source, &content).await?;
+        let copy = CopyObject {
+            source: Source {
+                bucket: from.bucket.clone(),
+                key: from.key.clone(),
+                version: None,
+                conditions: ReadConditions::default(),
+                generation: Some(source.generation),
+            },
+            bucket: to.bucket.clone(),
+            key: to.key.clone(),
+            metadata: metadata.clone(),
+            tags: None,
+            checksum: None,
+            owner: call.identity.owner(),
+            conditions: conditions.clone(),
+        };
+        match call.store().copy_object(copy).await {
+            Ok(object) => return Ok(object),
+            Err(store::Error::SourceChanged) => {}
+            Err(failed) => return Err(failed.into()),
+        }
+    }
+    Err(store::Error::SourceChanged.into())
+}
+
+/// Clients send the name of what they write in any case; that alone is no metadata.
+fn says_metadata(sent: &Sent) -> bool {
+    const METADATA: [&str; 7] = [
+        "cacheControl",
+        "contentDisposition",
+        "contentEncoding",
+        "contentLanguage",
+        "contentType",
+        "customTime",
+        "metadata",
+    ];
+    METADATA.iter().any(|name| sent.member(name).is_some_and(|value| *value != Value::Null))
+}
+
+fn source_conditions(call: &Call<'_>) -> Result<WriteConditions, Error> {
+    Ok(WriteConditions {
+        if_generation_match: call.number("ifSourceGenerationMatch")?,
+        if_generation_not_match: call.number("ifSourceGenerationNotMatch")?,
+        if_metageneration_match: call.number("ifSourceMetagenerationMatch")?,
+        if_metageneration_not_match: call.number("ifSourceMetagenerationNotMatch")?,
+        ..WriteConditions::default()
+    })
+}
+
+/// The same condition under the name that it has for a source.
+fn source_condition(failed: ConditionFailed) -> Error {
+    Error::condition(match failed {
+        ConditionFailed::Precondition("ifGenerationMatch") => {
+            ConditionFailed::Precondition("ifSourceGenerationMatch")
+        }
+        ConditionFailed::Precondition("ifGenerationNotMatch") => {
+            ConditionFailed::Precondition("ifSourceGenerationNotMatch")
+        }
+        ConditionFailed::Precondition("ifMetagenerationMatch") => {
+            ConditionFailed::Precondition("ifSourceMetagenerationMatch")
+        }
+        ConditionFailed::Precondition(_) => ConditionFailed::Precondition("ifSourceMetagenerationNotMatch"),
+        other @ (ConditionFailed::NotModified | ConditionFailed::Missing) => other,
+    })
+}

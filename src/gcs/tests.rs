@@ -1,0 +1,1 @@
+//! Requests through the face, in process, over a real store.
