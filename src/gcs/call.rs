@@ -166,13 +166,15 @@ impl Call<'_> {
 
     /// The same object with MD5 and CRC-32C. An S3 multipart upload has no MD5 of the whole until
     /// somebody asks: then its bytes are read once, and the answer is kept.
-    pub(super) async fn with_digests(&self, object: Object, content: &Content) -> Result<Object, Error> {
+    pub(super) async fn with_digests(&self, mut object: Object, content: &Content) -> Result<Object, Error> {
         if object.md5.is_some() && object.crc32c.is_some() {
             return Ok(object);
         }
         let digests = digest::digest(content, ByteRange::whole(object.size_bytes), &[]).await?;
         self.store().set_digests(&object, &digests).await?;
-        Ok(Object { md5: Some(digests.md5), crc32c: Some(digests.crc32c()), ..object })
+        object.md5 = Some(digests.md5);
+        object.crc32c = Some(digests.crc32c());
+        Ok(object)
     }
 
     /// The digests of several contents, one behind the other.

@@ -29,9 +29,9 @@ const CHUNK_BYTES_MIN: u64 = 256 * 1024;
 /// A chunk, a question how far it is, or both an end and a question.
 pub(super) async fn resume(mut call: Call<'_>, bucket: BucketName) -> Result<Response, Error> {
     let upload = upload_ref(&call, bucket)?;
-    let Some(session) = find(&call, &upload)? else { return completed(&call, &upload) };
+    let Some(mut session) = find(&call, &upload)? else { return completed(&call, &upload) };
     let asked = asked(&call)?;
-    let session = Session { expected: session.expected.and(Expected::of_headers(&call.headers)?), ..session };
+    session.expected = session.expected.and(Expected::of_headers(&call.headers)?);
     if let (Some(declared), Some(total)) = (session.size_bytes, asked.total)
         && declared != total
     {
