@@ -18,12 +18,13 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("store", &["checksum", "clock", "model"]),
     ("protocol", BELOW_PROTOCOL),
     ("s3", BELOW_FACES),
+    ("gcs", BELOW_FACES),
     ("archive", BELOW_FACES),
-    ("server", &["archive", "clock", "fallback", "model", "protocol", "s3", "store"]),
-    ("config", &["archive", "fallback", "model", "protocol", "s3", "server", "sigv4", "store"]),
+    ("server", &["archive", "clock", "fallback", "gcs", "model", "protocol", "s3", "store"]),
+    ("config", &["archive", "fallback", "gcs", "model", "protocol", "s3", "server", "sigv4", "store"]),
     (
         "cli",
-        &["archive", "clock", "config", "fallback", "model", "protocol", "s3", "server", "sigv4", "store"],
+        &["archive", "clock", "config", "fallback", "gcs", "model", "protocol", "s3", "server", "sigv4", "store"],
     ),
 ];
 

@@ -22,6 +22,8 @@ pub(super) enum Failure {
     #[error(transparent)]
     Credentials(#[from] crate::protocol::auth::DuplicateAccessKeyId),
     #[error(transparent)]
+    Mint(#[from] crate::gcs::MintError),
+    #[error(transparent)]
     Presign(#[from] crate::sigv4::presign::PresignError),
     #[error("{what}: {source}")]
     Io { what: &'static str, source: io::Error },

@@ -4,6 +4,7 @@
 
 mod check;
 mod config;
+mod credential;
 mod failure;
 mod flags;
 mod fsck;
@@ -51,6 +52,9 @@ enum Command {
     Config(config::Command),
     /// Make a link that lets its holder read or write one object for a while
     Presign(presign::Arguments),
+    /// Make a credential: a key file for clients of Google Cloud Storage
+    #[command(subcommand)]
+    Credential(credential::Command),
     /// Ask a running server for its health
     Check(check::Arguments),
     /// Compare the index with the blobs, on a data folder that no server has open
@@ -90,6 +94,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>, environment: &Environment)
         Some(Command::Serve(arguments)) => serve::run(&arguments, environment),
         Some(Command::Config(command)) => config::run(&command, environment),
         Some(Command::Presign(arguments)) => presign::run(&arguments, environment),
+        Some(Command::Credential(command)) => credential::run(&command, environment),
         Some(Command::Check(arguments)) => check::run(&arguments, environment),
         Some(Command::Fsck(arguments)) => fsck::run(&arguments, environment),
     };

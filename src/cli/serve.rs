@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::credential;
 use super::failure::Failure;
 use super::flags;
 use super::print;
@@ -17,7 +18,7 @@ use crate::protocol::auth::Credentials;
 use crate::server::telemetry::Telemetry;
 use crate::server::{Faces, Listener, Parts, StopSignals};
 use crate::store::{self, NewBucket, Store};
-use crate::{archive, s3};
+use crate::{archive, gcs, s3};
 
 /// The arguments of `serve`.
 #[derive(Debug, Args)]
@@ -135,6 +136,14 @@ fn faces(settings: &Settings, store: &Store, known: Vec<Credential>) -> Result<F
         limits: settings.limits,
         config: settings.s3.clone(),
     });
+    let gcs = gcs::Service::new(gcs::Inner {
+        store: store.clone(),
+        accounts: gcs::ServiceAccounts::in_folder(credential::accounts(&settings.store.data_dir)),
+        anonymous: settings.anonymous.clone(),
+        fallback: settings.fallback.clone(),
+        limits: settings.limits,
+        config: gcs::Config { location: settings.s3.region.clone() },
+    });
     let archive_hosts = settings.archive.iter().flat_map(archive::Config::hosts).cloned().collect();
     let archive = archive::Service::new(archive::Inner {
         store: store.clone(),
@@ -146,6 +155,7 @@ fn faces(settings: &Settings, store: &Store, known: Vec<Credential>) -> Result<F
     getrandom::fill(&mut seed).map_err(crate::config::Error::Random)?;
     Ok(Faces::new(Parts {
         s3,
+        gcs,
         archive,
         store: store.clone(),
         archive_hosts,

@@ -8,6 +8,7 @@
 use http::Method;
 
 use super::dockerflow::Endpoint;
+use crate::gcs;
 
 /// Who answers a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,17 +19,11 @@ pub(super) enum Face {
     Archive,
     /// Health and version.
     Dockerflow(Endpoint),
-    /// Google Cloud Storage's JSON API, which is not served.
+    /// Google Cloud Storage's JSON API.
     Gcs,
     /// A name that is kept for ourselves and means nothing yet.
     Reserved,
 }
-
-/// The paths under which Google's clients speak JSON.
-///
-/// GCS: "JSON API overview", request endpoints.
-const GCS_PATHS: [&str; 4] =
-    ["/storage/v1", "/upload/storage/v1", "/download/storage/v1", "/batch/storage/v1"];
 
 /// Where a request is addressed to.
 #[derive(Debug, Clone, Copy)]
@@ -62,18 +57,13 @@ pub(super) fn select(address: Address<'_>, archive_hosts: &[String]) -> Face {
     if reads && path.starts_with("/pub") && first == "pub" {
         return Face::Archive;
     }
-    if GCS_PATHS.iter().any(|root| below(path, root)) {
+    if gcs::is_path(path) {
         return Face::Gcs;
     }
     if first == "-" || first.starts_with("__") {
         return Face::Reserved;
     }
     Face::S3
-}
-
-/// Whether `path` is `root` or leads on from it.
-fn below(path: &str, root: &str) -> bool {
-    path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 #[cfg(test)]
@@ -117,6 +107,10 @@ mod tests {
             ("POST", "127.0.0.1", "/upload/storage/v1/b/name/o", Face::Gcs),
             ("GET", "127.0.0.1", "/download/storage/v1/b/name/o/key", Face::Gcs),
             ("POST", "127.0.0.1", "/batch/storage/v1", Face::Gcs),
+            ("PUT", "127.0.0.1", "/resumable/upload/storage/v1/b/name/o", Face::Gcs),
+            ("POST", "127.0.0.1", "/__gcs__/token", Face::Gcs),
+            ("POST", "127.0.0.1", "/__gcs__/other", Face::Reserved),
+            ("GET", "storage.googleapis.com", "/bucket/key", Face::S3),
             ("GET", "127.0.0.1", "/storage/v1beta", Face::S3),
             ("GET", "127.0.0.1", "/storage/key", Face::S3),
             ("GET", "127.0.0.1", "/", Face::S3),

@@ -17,6 +17,7 @@ use super::face::{Address, Face, select};
 use super::patience::{Delivery, PatientBody};
 use crate::archive;
 use crate::clock::Clock;
+use crate::gcs;
 use crate::protocol::body::receive;
 use crate::protocol::outcome::{self, Answered, Outcome};
 use crate::protocol::request::{Context, RequestIds, Response};
@@ -29,6 +30,7 @@ pub struct Faces(Arc<Inner>);
 
 struct Inner {
     s3: s3::Service,
+    gcs: gcs::Service,
     archive: archive::Service,
     dockerflow: Dockerflow,
     contexts: Contexts,
@@ -40,6 +42,8 @@ struct Inner {
 pub struct Parts {
     /// The S3 dialect.
     pub s3: s3::Service,
+    /// The JSON dialect of Google Cloud Storage.
+    pub gcs: gcs::Service,
     /// The `pub/` tree.
     pub archive: archive::Service,
     /// What a heartbeat looks at.
@@ -66,6 +70,7 @@ impl Faces {
         };
         Self(Arc::new(Inner {
             s3: parts.s3,
+            gcs: parts.gcs,
             archive: parts.archive,
             dockerflow: Dockerflow::new(parts.store),
             contexts,
@@ -76,7 +81,7 @@ impl Faces {
 
     /// Answers one request.
     pub async fn answer(self, arrival: Arrival, request: Request<Incoming>) -> Response {
-        let Inner { s3, archive, dockerflow, contexts, archive_hosts, stall_timeout } = &*self.0;
+        let Inner { s3, gcs, archive, dockerflow, contexts, archive_hosts, stall_timeout } = &*self.0;
         let (mut parts, body) = request.into_parts();
         let context = match contexts.begin(arrival, &mut parts) {
             Ok(context) => context,
@@ -102,7 +107,7 @@ impl Faces {
                 let response = dockerflow.answer(endpoint, request.method());
                 logged(&context, endpoint.name(), response)
             }
-            Face::Gcs => logged(&context, "GcsJson", gcs_not_implemented()),
+            Face::Gcs => gcs.call(&context, request).await,
             Face::Reserved => {
                 let message = "nothing is served under this name; buckets cannot have it";
                 logged(&context, "Reserved", document(StatusCode::NOT_FOUND, error_text(message)))
@@ -146,19 +151,4 @@ fn logged(context: &Context, operation: &'static str, response: Response) -> Res
 /// One sentence as a JSON document.
 fn error_text(message: &str) -> String {
     json!({ "error": message }).to_string()
-}
-
-/// What Google's clients understand as "not served".
-///
-/// GCS: "HTTP status and error codes for JSON".
-fn gcs_not_implemented() -> Response {
-    let message = "understudy does not serve the JSON API of Google Cloud Storage; use the S3 API";
-    let text = json!({
-        "error": {
-            "code": 501,
-            "message": message,
-            "errors": [{ "domain": "global", "reason": "notImplemented", "message": message }],
-        }
-    });
-    document(StatusCode::NOT_IMPLEMENTED, text.to_string())
 }

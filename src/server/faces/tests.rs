@@ -14,7 +14,7 @@ use crate::model::{BucketName, Grant, Owner};
 use crate::protocol::auth::Credentials;
 use crate::server::{Cidr, Config, Listener};
 use crate::store::{NewBucket, Options, Store};
-use crate::{archive, s3};
+use crate::{archive, gcs, s3};
 
 struct Stage {
     address: SocketAddr,
@@ -43,6 +43,14 @@ impl Stage {
                 fallback: Arc::clone(&fallback),
                 limits: crate::protocol::Config::for_tests(),
                 config: s3::Config::default(),
+            }),
+            gcs: gcs::Service::new(gcs::Inner {
+                store: store.clone(),
+                accounts: gcs::ServiceAccounts::none(),
+                anonymous: vec![Grant::all()],
+                fallback: Arc::clone(&fallback),
+                limits: crate::protocol::Config::for_tests(),
+                config: gcs::Config::default(),
             }),
             archive: archive::Service::new(archive::Inner {
                 store: store.clone(),
