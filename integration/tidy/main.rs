@@ -24,7 +24,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("config", &["archive", "fallback", "gcs", "model", "protocol", "s3", "server", "sigv4", "store"]),
     (
         "cli",
-        &["archive", "clock", "config", "fallback", "gcs", "model", "protocol", "s3", "server", "sigv4", "store"],
+        &[
+            "archive", "clock", "config", "fallback", "gcs", "model", "protocol", "s3", "server", "sigv4",
+            "store",
+        ],
     ),
 ];
 

@@ -79,8 +79,7 @@ pub(super) fn run(command: &Command, environment: &Environment) -> Result<ExitCo
         // Nothing was written to it, and the reason is told all the same if it cannot go.
         drop(std::fs::remove_file(out));
     })?;
-    file.write_all(minted.key_file.as_bytes())
-        .map_err(|source| unwritable(out, &source))?;
+    file.write_all(minted.key_file.as_bytes()).map_err(|source| unwritable(out, &source))?;
     print(&format!(
         "{}\nGOOGLE_APPLICATION_CREDENTIALS={} API_ENDPOINT_OVERRIDE={}\nThe account is kept in {}\n",
         out.display(),

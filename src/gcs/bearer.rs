@@ -135,7 +135,8 @@ mod tests {
         let encode = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
         let signed = format!("{}.{}", encode(header), encode(claims));
         let mut signature = vec![0; pair.public().modulus_len()];
-        pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), signed.as_bytes(), &mut signature).expect("a signature");
+        pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), signed.as_bytes(), &mut signature)
+            .expect("a signature");
         format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))
     }
 
@@ -152,14 +153,18 @@ mod tests {
     }
 
     fn bearer(token: &str) -> HeaderMap {
-        HeaderMap::from_iter([(http::header::AUTHORIZATION, format!("Bearer {token}").parse().expect("a value"))])
+        HeaderMap::from_iter([(
+            http::header::AUTHORIZATION,
+            format!("Bearer {token}").parse().expect("a value"),
+        )])
     }
 
     #[test]
     fn an_assertion_is_exchanged_for_a_token_that_ends_in_time() {
         let Fixture { accounts, key, folder } = fixture();
         let token = exchange(&accounts, &sign(&key, &header(&key), &claims(&key)), at(NOW)).expect("a token");
-        let identity = authenticate(&accounts, &bearer(&token), at(NOW + LIFETIME_SECONDS - 1)).expect("known");
+        let identity =
+            authenticate(&accounts, &bearer(&token), at(NOW + LIFETIME_SECONDS - 1)).expect("known");
         assert_eq!(identity.grants(), [Grant::all()]);
         assert!(authenticate(&accounts, &bearer(&token), at(NOW + LIFETIME_SECONDS)).is_err());
         // After a restart nothing is remembered of it, and it is valid all the same.

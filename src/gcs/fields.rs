@@ -179,7 +179,10 @@ mod tests {
             ("items/metadata(x,y)", json!({"items": [{"metadata": {"x": "1", "y": "2"}}, {}]})),
             ("items(metadata/x,metadata/y)", json!({"items": [{"metadata": {"x": "1", "y": "2"}}, {}]})),
             ("items/metadata/*", json!({"items": [{"metadata": {"x": "1", "y": "2"}}, {}]})),
-            ("items/name,items/size,items/name", json!({"items": [{"name": "a", "size": "1"}, {"name": "b", "size": "2"}]})),
+            (
+                "items/name,items/size,items/name",
+                json!({"items": [{"name": "a", "size": "1"}, {"name": "b", "size": "2"}]}),
+            ),
             ("items,items/name", json!({"items": document["items"]})),
             ("*", document.clone()),
             ("nothing", json!({})),

@@ -60,7 +60,8 @@ impl<'text> Assertion<'text> {
         let malformed = InvalidAssertion::Malformed;
         let (signed, signature) = text.rsplit_once('.').ok_or(malformed)?;
         let (header, claims) = signed.split_once('.').ok_or(malformed)?;
-        let bytes = |part: &str| BASE64_URL_SAFE_NO_PAD.decode(part.trim_end_matches('=')).map_err(|_| malformed);
+        let bytes =
+            |part: &str| BASE64_URL_SAFE_NO_PAD.decode(part.trim_end_matches('=')).map_err(|_| malformed);
         let header: Header = serde_json::from_slice(&bytes(header)?).map_err(|_| malformed)?;
         let claims: Claims = serde_json::from_slice(&bytes(claims)?).map_err(|_| malformed)?;
         if header.alg != "RS256" {

@@ -254,10 +254,15 @@ mod tests {
     #[test]
     fn a_patch_changes_what_it_names() {
         let mut metadata = Metadata::default();
-        let apply = |document, metadata: &mut Metadata| sent(&document).patch(metadata).map_err(|e| e.reason());
-        apply(json!({"contentType": "a/b", "cacheControl": "x", "metadata": {"a": "1", "b": "2"}}), &mut metadata)
+        let apply =
+            |document, metadata: &mut Metadata| sent(&document).patch(metadata).map_err(|e| e.reason());
+        apply(
+            json!({"contentType": "a/b", "cacheControl": "x", "metadata": {"a": "1", "b": "2"}}),
+            &mut metadata,
+        )
+        .expect("a patch");
+        apply(json!({"cacheControl": null, "metadata": {"a": null, "c": "3"}}), &mut metadata)
             .expect("a patch");
-        apply(json!({"cacheControl": null, "metadata": {"a": null, "c": "3"}}), &mut metadata).expect("a patch");
         assert_eq!(metadata.system_headers().collect::<Vec<_>>(), [(SystemHeader::ContentType, "a/b")]);
         assert_eq!(metadata.user().collect::<Vec<_>>(), [("b", "2"), ("c", "3")]);
         apply(json!({"metadata": null}), &mut metadata).expect("a patch");
@@ -291,7 +296,9 @@ mod tests {
         ] {
             assert!(Sent::parse(document.as_bytes()).is_err(), "{document}");
         }
-        for document in ["", " \n", "{}", r#"{"acl": [], "temporaryHold": false, "storageClass": "STANDARD"}"#] {
+        for document in
+            ["", " \n", "{}", r#"{"acl": [], "temporaryHold": false, "storageClass": "STANDARD"}"#]
+        {
             assert!(Sent::parse(document.as_bytes()).is_ok(), "{document}");
         }
     }
@@ -301,17 +308,16 @@ mod tests {
         // printf 123456789: its CRC-32C is E3069283.
         let resource = sent(&json!({"crc32c": "4waSgw==", "md5Hash": "JfnnlDI7RTiF9RgfG2JNCw=="}));
         let expected = resource.expected().expect("digests");
-        let md5: [u8; 16] = hex::decode("25f9e794323b453885f5181f1b624d0b")
-            .expect("hex")
-            .try_into()
-            .expect("16 bytes");
+        let md5: [u8; 16] =
+            hex::decode("25f9e794323b453885f5181f1b624d0b").expect("hex").try_into().expect("16 bytes");
         assert_eq!(expected, Expected { crc32c: Some(0xE306_9283), md5: Some(md5) });
         assert!(expected.check(Some(0xE306_9283), Some(md5)).is_ok());
         for (crc32c, given) in [(Some(1), Some(md5)), (None, Some(md5)), (Some(0xE306_9283), None)] {
             assert!(expected.check(crc32c, given).is_err());
         }
         let mut headers = HeaderMap::new();
-        headers.append("x-goog-hash", "crc32c=4waSgw==, md5=JfnnlDI7RTiF9RgfG2JNCw==".parse().expect("a value"));
+        headers
+            .append("x-goog-hash", "crc32c=4waSgw==, md5=JfnnlDI7RTiF9RgfG2JNCw==".parse().expect("a value"));
         assert_eq!(Expected::of_headers(&headers).expect("digests"), expected);
         for broken in ["crc32c", "crc32c=AAAA", "sha1=AAAAAA==", "md5=%"] {
             headers.insert("x-goog-hash", broken.parse().expect("a value"));
@@ -321,9 +327,15 @@ mod tests {
 
     #[test]
     fn names_are_those_that_gcs_takes() {
-        for (name, taken) in
-            [("a/b", true), ("a%2Fb", true), ("...", true), (".", false), ("..", false), ("a\nb", false), ("", false)]
-        {
+        for (name, taken) in [
+            ("a/b", true),
+            ("a%2Fb", true),
+            ("...", true),
+            (".", false),
+            ("..", false),
+            ("a\nb", false),
+            ("", false),
+        ] {
             assert_eq!(object_name(name).is_ok(), taken, "{name:?}");
         }
     }

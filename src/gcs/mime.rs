@@ -133,7 +133,11 @@ impl Splitter {
         let at = find(&self.buffer, &dashed)
             .filter(|at| *at == 0 || self.buffer.get(at - 1).is_some_and(|byte| *byte == b'\n'));
         let Some(at) = at else {
-            return if self.buffer.len() > HEAD_BYTES_MAX { Err(MalformedMultipart::NoDelimiter) } else { Ok(false) };
+            return if self.buffer.len() > HEAD_BYTES_MAX {
+                Err(MalformedMultipart::NoDelimiter)
+            } else {
+                Ok(false)
+            };
         };
         let line_start = at + dashed.len();
         let rest = self.buffer.get(line_start..).unwrap_or_default();
@@ -169,7 +173,11 @@ impl Splitter {
     /// Reads the headers of a part, once they are all here.
     fn head(&mut self) -> Result<Option<HeaderMap>, MalformedMultipart> {
         let Some((length, separator)) = head_length(&self.buffer) else {
-            return if self.buffer.len() > HEAD_BYTES_MAX { Err(MalformedMultipart::Headers) } else { Ok(None) };
+            return if self.buffer.len() > HEAD_BYTES_MAX {
+                Err(MalformedMultipart::Headers)
+            } else {
+                Ok(None)
+            };
         };
         if length > HEAD_BYTES_MAX {
             return Err(MalformedMultipart::Headers);

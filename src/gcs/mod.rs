@@ -92,7 +92,8 @@ pub fn is_path(path: &str) -> bool {
         "/download/storage/v1",
         "/batch/storage/v1",
     ];
-    let below = |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let below =
+        |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     path == route::TOKEN_PATH || ROOTS.into_iter().any(below)
 }
 

@@ -141,8 +141,11 @@ pub(super) fn object(object: &Object, base: &Base) -> Value {
     if let Some(time) = object.metadata.custom_time() {
         set("customTime", Timestamp::iso(time).to_string());
     }
-    let user: Map<_, _> =
-        object.metadata.user().map(|(name, text)| (name.to_owned(), Value::String(text.to_owned()))).collect();
+    let user: Map<_, _> = object
+        .metadata
+        .user()
+        .map(|(name, text)| (name.to_owned(), Value::String(text.to_owned())))
+        .collect();
     if !user.is_empty() {
         members.insert("metadata".to_owned(), Value::Object(user));
     }

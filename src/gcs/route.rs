@@ -220,8 +220,16 @@ fn known(feature: &[&str]) -> bool {
     matches!(
         feature,
         [
-            "acl" | "defaultObjectAcl" | "iam" | "lockRetentionPolicy" | "notificationConfigs" | "folders"
-                | "managedFolders" | "anywhereCaches" | "relocate" | "operations",
+            "acl"
+                | "defaultObjectAcl"
+                | "iam"
+                | "lockRetentionPolicy"
+                | "notificationConfigs"
+                | "folders"
+                | "managedFolders"
+                | "anywhereCaches"
+                | "relocate"
+                | "operations",
             ..
         ] | ["o", "watch"]
             | ["o", _, "acl" | "iam" | "restore" | "moveTo", ..]
@@ -243,9 +251,8 @@ fn upload(method: &Method, path: &[String], query: &Query) -> Result<Operation, 
 
 /// Reads a bucket's name.
 pub(super) fn bucket(name: &str) -> Result<BucketName, Error> {
-    BucketName::parse(name).map_err(|reason| {
-        Error::with_message(Reason::Invalid, format!("Invalid bucket name: {reason}"))
-    })
+    BucketName::parse(name)
+        .map_err(|reason| Error::with_message(Reason::Invalid, format!("Invalid bucket name: {reason}")))
 }
 
 fn place(bucket_name: &str, name: &str) -> Result<Place, Error> {
@@ -291,7 +298,11 @@ mod tests {
             ("POST /storage/v1/b/src/o/a/copyTo/b/dst/o/b", "storage.objects.copy", "b"),
             ("POST /upload/storage/v1/b/bucket/o?uploadType=media", "storage.objects.insert", ""),
             ("PUT /upload/storage/v1/b/bucket/o?upload_id=x", "storage.objects.insert.continue", ""),
-            ("POST /resumable/upload/storage/v1/b/bucket/o?upload_id=x", "storage.objects.insert.continue", ""),
+            (
+                "POST /resumable/upload/storage/v1/b/bucket/o?upload_id=x",
+                "storage.objects.insert.continue",
+                "",
+            ),
             ("DELETE /upload/storage/v1/b/bucket/o?upload_id=x", "storage.objects.insert.cancel", ""),
             ("POST /batch/storage/v1", "batch", ""),
             ("POST /__gcs__/token", "token", ""),

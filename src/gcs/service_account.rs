@@ -165,7 +165,8 @@ pub fn mint(folder: &Path, new: &NewAccount) -> Result<Minted, MintError> {
         return Err(MintError::Name(new.name.clone()));
     }
     let unmade = |reason: &dyn std::fmt::Display| MintError::Key(reason.to_string());
-    let private = RsaPrivateKey::new(&mut rsa::rand_core::OsRng, KEY_BITS).map_err(|reason| unmade(&reason))?;
+    let private =
+        RsaPrivateKey::new(&mut rsa::rand_core::OsRng, KEY_BITS).map_err(|reason| unmade(&reason))?;
     let public = private.to_public_key().to_pkcs1_der().map_err(|reason| unmade(&reason))?;
     let pem = private.to_pkcs8_pem(LineEnding::LF).map_err(|reason| unmade(&reason))?;
     let mut random = [0; 52];

@@ -28,7 +28,8 @@ struct Inner {
 
 /// 200 with an answer for each call, in the order of the calls.
 pub(super) async fn batch(mut call: Call<'_>) -> Result<Response, Error> {
-    let kind = call.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind =
+        call.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let splitter = Splitter::new(mime::boundary(kind)?);
     let document = call.document().await?;
     let calls = split(splitter, &document)?;
@@ -99,7 +100,9 @@ fn parse(text: &[u8], outer: &HeaderMap) -> Result<crate::protocol::request::Req
     let mut headers = mime::headers(headers).ok_or_else(malformed)?;
     let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let body = body.get(..declared.unwrap_or(body.len())).ok_or_else(malformed)?.to_vec();
-    if let (Some(token), false) = (outer.get(header::AUTHORIZATION), headers.contains_key(header::AUTHORIZATION)) {
+    if let (Some(token), false) =
+        (outer.get(header::AUTHORIZATION), headers.contains_key(header::AUTHORIZATION))
+    {
         headers.insert(header::AUTHORIZATION, token.clone());
     }
     // Some clients write the whole address of the call.
@@ -111,7 +114,8 @@ fn parse(text: &[u8], outer: &HeaderMap) -> Result<crate::protocol::request::Req
             "A batch has no uploads, downloads or batches in it.",
         ));
     }
-    let uri: Uri = uri.path_and_query().map(ToString::to_string).unwrap_or_default().parse().map_err(|_| malformed())?;
+    let uri: Uri =
+        uri.path_and_query().map(ToString::to_string).unwrap_or_default().parse().map_err(|_| malformed())?;
     let body = body::receive(Full::new(Bytes::from(body)), ByteCount::default());
     let mut request = Request::new(body);
     *request.method_mut() = Method::from_bytes(method.as_bytes()).map_err(|_| malformed())?;

@@ -94,7 +94,9 @@ fn refuse_unknown(document: &Map<String, Value>, shown: &Map<String, Value>) -> 
         let empty = match value {
             Value::Null | Value::Bool(false) => true,
             Value::Array(items) => items.is_empty(),
-            Value::Object(members) => members.values().all(|value| matches!(value, Value::Null | Value::Bool(false))),
+            Value::Object(members) => {
+                members.values().all(|value| matches!(value, Value::Null | Value::Bool(false)))
+            }
             Value::Bool(true) | Value::Number(_) | Value::String(_) => false,
         };
         let standard = name == "storageClass" && value == "STANDARD";
@@ -131,7 +133,9 @@ pub(super) fn test_permissions(call: &Call<'_>, name: &BucketName) -> Result<Res
     let needed = |permission: &str| match permission {
         "storage.objects.get" => Some(Permission::Read),
         "storage.objects.list" => Some(Permission::List),
-        "storage.objects.create" | "storage.objects.update" | "storage.objects.delete" => Some(Permission::Write),
+        "storage.objects.create" | "storage.objects.update" | "storage.objects.delete" => {
+            Some(Permission::Write)
+        }
         "storage.buckets.get" => Some(Permission::List),
         "storage.buckets.delete" | "storage.buckets.update" => Some(Permission::Admin),
         _ => None,

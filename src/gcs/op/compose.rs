@@ -77,7 +77,10 @@ fn read(sent: &Sent, place: &Place) -> Result<Request, Error> {
     if sources.is_empty() || sources.len() > SOURCES_MAX {
         return Err(Error::with_message(
             Reason::Invalid,
-            format!("The number of source components provided ({}) must be from 1 to {SOURCES_MAX}.", sources.len()),
+            format!(
+                "The number of source components provided ({}) must be from 1 to {SOURCES_MAX}.",
+                sources.len()
+            ),
         ));
     }
     let components = sources.iter().map(|source| component(source, place)).collect::<Result<_, _>>()?;
@@ -85,7 +88,8 @@ fn read(sent: &Sent, place: &Place) -> Result<Request, Error> {
 }
 
 fn component(source: &Value, place: &Place) -> Result<Component, Error> {
-    let name = source.get("name").and_then(Value::as_str).ok_or_else(|| Error::required("sourceObjects.name"))?;
+    let name =
+        source.get("name").and_then(Value::as_str).ok_or_else(|| Error::required("sourceObjects.name"))?;
     let condition = source.get("objectPreconditions").and_then(|found| found.get("ifGenerationMatch"));
     Ok(Component {
         place: Place { bucket: place.bucket.clone(), key: object_name(name)? },

@@ -24,7 +24,8 @@ pub(super) async fn get(call: &Call<'_>, place: &Place) -> Result<Response, Erro
     let (object, content) = call.find(place, call.number("generation")?)?;
     call.check_read(&object)?;
     conditions::of_read(&call.headers).check(&resource::state(&object)).map_err(Error::condition)?;
-    let shows_digests = call.mask.as_ref().is_none_or(|mask| mask.wants(&["md5Hash"]) || mask.wants(&["crc32c"]));
+    let shows_digests =
+        call.mask.as_ref().is_none_or(|mask| mask.wants(&["md5Hash"]) || mask.wants(&["crc32c"]));
     let object = if shows_digests { call.with_digests(object, &content).await? } else { object };
     Ok(call.object(&object))
 }
@@ -97,11 +98,9 @@ fn write_goog(written: &mut HeaderMap, object: &Object) {
         object.crc32c.map(|crc32c| format!("crc32c={}", resource::crc32c_text(crc32c))),
         object.md5.map(|md5| format!("md5={}", resource::md5_text(md5))),
     ];
-    for hash in hashes.into_iter().flatten() {
-        if let Ok(value) = HeaderValue::try_from(hash) {
-            written.append("x-goog-hash", value);
-        }
-    }
+    // One header without spaces: Google's Python client reads no other form.
+    let hashes: Vec<String> = hashes.into_iter().flatten().collect();
+    response::insert(written, "x-goog-hash", hashes.join(","));
     for (name, text) in object.metadata.user() {
         let name = HeaderName::from_bytes(format!("x-goog-meta-{name}").as_bytes());
         if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(text.as_bytes())) {

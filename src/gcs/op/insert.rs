@@ -9,9 +9,9 @@ use crate::gcs::call::Call;
 use crate::gcs::error::{Error, Reason};
 use crate::gcs::metadata::{Expected, Sent, object_name};
 use crate::gcs::mime::{self, Event, MalformedMultipart, Splitter};
-use crate::gcs::sessions::Session;
 use crate::gcs::receive::{self, Receiving};
 use crate::gcs::response;
+use crate::gcs::sessions::Session;
 use crate::model::{BucketName, Metadata, ObjectKey, Permission, SystemHeader, Tags};
 use crate::protocol::intake::{Incoming, IntakeError};
 use crate::protocol::request::Response;
@@ -37,7 +37,9 @@ pub(super) async fn insert(call: Call<'_>, bucket: BucketName) -> Result<Respons
     if let Some(acl) = call.query.get("predefinedAcl").filter(|acl| !ACLS_TAKEN.contains(acl)) {
         return Err(Error::with_message(
             Reason::Invalid,
-            format!("Cannot use predefined ACL '{acl}': access is by grants, as with uniform bucket-level access."),
+            format!(
+                "Cannot use predefined ACL '{acl}': access is by grants, as with uniform bucket-level access."
+            ),
         ));
     }
     match call.query.get("uploadType") {
@@ -103,7 +105,10 @@ async fn multipart(mut call: Call<'_>, bucket: BucketName) -> Result<Response, E
         match event {
             Event::Data(bytes) => receiving.write(bytes).await?,
             Event::Part(_) => {
-                return Err(Error::with_message(Reason::BadRequest, "A multipart upload has two parts, this one has more."));
+                return Err(Error::with_message(
+                    Reason::BadRequest,
+                    "A multipart upload has two parts, this one has more.",
+                ));
             }
             Event::End => {}
         }
@@ -187,9 +192,7 @@ async fn resumable(mut call: Call<'_>, bucket: BucketName) -> Result<Response, E
     let draft = Draft::new(&call, &sent, kind.as_deref())?.admit(&mut call, &bucket)?;
     let size_bytes = match text(&call.headers, "x-upload-content-length") {
         None => None,
-        Some(length) => {
-            Some(length.parse().map_err(|_| Error::field("x-upload-content-length", length))?)
-        }
+        Some(length) => Some(length.parse().map_err(|_| Error::field("x-upload-content-length", length))?),
     };
     let session = Session::new(&call.conditions()?, draft.expected, size_bytes);
     let name = draft.key.to_string();

@@ -62,10 +62,9 @@ pub(super) async fn list(call: &Call<'_>, bucket: &BucketName) -> Result<Respons
 
 fn query(call: &Call<'_>, prefix: &str) -> Result<ListQuery, Error> {
     let token = call.query.get("pageToken").filter(|token| !token.is_empty());
-    let start = token
-        .map(Cursor::parse_token)
-        .transpose()
-        .map_err(|_| Error::parameter("pageToken", token.unwrap_or_default(), "a nextPageToken of a listing"))?;
+    let start = token.map(Cursor::parse_token).transpose().map_err(|_| {
+        Error::parameter("pageToken", token.unwrap_or_default(), "a nextPageToken of a listing")
+    })?;
     let wanted = call.number("maxResults")?.and_then(|count| usize::try_from(count).ok());
     Ok(ListQuery {
         prefix: prefix.to_owned(),
@@ -87,7 +86,12 @@ impl Filter {
     }
 
     /// The rows of a window that pass, as many as it asks for; fewer mean that no more follow.
-    fn scan(&self, store: &Store, bucket: &BucketName, window: &Window<'_>) -> Result<Vec<Object>, store::Error> {
+    fn scan(
+        &self,
+        store: &Store,
+        bucket: &BucketName,
+        window: &Window<'_>,
+    ) -> Result<Vec<Object>, store::Error> {
         let mut scan = window.objects();
         if starts_before(&scan, &self.start_offset) {
             scan.start = Start::At(self.start_offset.clone());

@@ -19,9 +19,7 @@ use crate::gcs::sessions::{Session, Turn};
 use crate::model::{BucketName, PartNumber, UploadId};
 use crate::protocol::intake::Incoming;
 use crate::protocol::request::Response;
-use crate::store::{
-    CompleteUpload, CompletedPart, Content, Object, Part, PutPart, Store, UploadRef,
-};
+use crate::store::{CompleteUpload, CompletedPart, Content, Object, Part, PutPart, Store, UploadRef};
 
 /// GCS: what every chunk but the last has at least.
 const CHUNK_BYTES_MIN: u64 = 256 * 1024;
@@ -131,7 +129,10 @@ fn find(call: &Call<'_>, upload: &UploadRef) -> Result<Option<Session>, Error> {
 }
 
 fn unknown() -> Error {
-    Error::with_message(Reason::NotFound, "There is no upload session of this upload_id: it was cancelled, or never begun.")
+    Error::with_message(
+        Reason::NotFound,
+        "There is no upload session of this upload_id: it was cancelled, or never begun.",
+    )
 }
 
 /// Another request brings the same bytes, and it is the later one.
@@ -187,8 +188,8 @@ impl Arriving {
                 ),
             ));
         }
-        let is_last = bytes == Bytes::Rest
-            || total.is_some() && expected.map(|expected| first + expected) == total;
+        let is_last =
+            bytes == Bytes::Rest || total.is_some() && expected.map(|expected| first + expected) == total;
         if let Some(size) = expected.filter(|size| !is_last && *size < CHUNK_BYTES_MIN) {
             return Err(Error::with_message(
                 Reason::BadRequest,
@@ -271,7 +272,9 @@ impl Arriving {
 fn length_mismatch(came: u64, expected: u64) -> Error {
     Error::with_message(
         Reason::BadRequest,
-        format!("The body has {came} bytes, according to the Content-Range header it should have {expected}."),
+        format!(
+            "The body has {came} bytes, according to the Content-Range header it should have {expected}."
+        ),
     )
 }
 

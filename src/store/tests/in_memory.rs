@@ -241,7 +241,8 @@ impl Pair {
         let parts: Vec<_> = listed.clone().map(named).collect();
         let bytes: Vec<u8> = listed.flat_map(|(_, (bytes, _))| bytes.clone()).collect();
         let (empty, conditions) = (parts.is_empty(), WriteConditions::default());
-        let complete = CompleteUpload { upload: target, parts, checksum: None, size_bytes: None, md5: None, conditions };
+        let complete =
+            CompleteUpload { upload: target, parts, checksum: None, size_bytes: None, md5: None, conditions };
         let outcome = self.fixture.store.complete_upload(complete).await;
         if empty {
             assert!(matches!(outcome, Err(Error::InvalidPartOrder)));
