@@ -160,7 +160,9 @@ impl Call<'_> {
             ConditionFailed::Precondition(name) if name.ends_with("NotMatch") => {
                 Error::condition(ConditionFailed::NotModified)
             }
-            failed => Error::condition(failed),
+            failed @ (ConditionFailed::Precondition(_)
+            | ConditionFailed::NotModified
+            | ConditionFailed::Missing) => Error::condition(failed),
         })
     }
 

@@ -72,7 +72,7 @@ impl Selection {
                     Some((name, child.apply(value)))
                 })
                 .collect(),
-            leaf => leaf,
+            leaf @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => leaf,
         }
     }
 
@@ -112,7 +112,7 @@ impl Parser<'_> {
             return Err(self.invalid());
         }
         self.rest = self.rest.trim_start();
-        let end = self.rest.find(|letter| matches!(letter, ',' | '/' | '(' | ')')).unwrap_or(self.rest.len());
+        let end = self.rest.find([',', '/', '(', ')']).unwrap_or(self.rest.len());
         let (name, rest) = self.rest.split_at(end);
         let name = name.trim();
         if name.is_empty() {

@@ -113,7 +113,9 @@ impl Sent {
                     match value {
                         Value::Null => metadata.remove_user(name),
                         Value::String(text) => metadata.set_user(name, text)?,
-                        other => return Err(Error::field("metadata", other)),
+                        other @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+                            return Err(Error::field("metadata", other));
+                        }
                     }
                 }
             }

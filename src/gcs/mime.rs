@@ -294,7 +294,7 @@ mod tests {
         ] {
             assert_eq!(split(body, 7), Err(expected), "{:?}", String::from_utf8_lossy(body));
         }
-        assert_eq!(split(&[b'x'; 20_000], 1000), Err(MalformedMultipart::NoDelimiter));
+        assert_eq!(split("x".repeat(20_000).as_bytes(), 1000), Err(MalformedMultipart::NoDelimiter));
     }
 
     #[test]

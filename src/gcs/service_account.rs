@@ -51,8 +51,11 @@ struct Stored {
 #[derive(Debug, Clone, Default)]
 pub struct ServiceAccounts {
     folder: Option<PathBuf>,
-    read: Arc<Mutex<HashMap<AccessKeyId, (SystemTime, Arc<Account>)>>>,
+    read: Arc<Mutex<HashMap<AccessKeyId, Read>>>,
 }
+
+/// An account that was read, and of when its file was.
+type Read = (SystemTime, Arc<Account>);
 
 impl ServiceAccounts {
     /// The accounts whose files are in `folder`, which need not be there yet.

@@ -132,11 +132,10 @@ pub(super) fn test_permissions(call: &Call<'_>, name: &BucketName) -> Result<Res
     call.bucket(name)?;
     let needed = |permission: &str| match permission {
         "storage.objects.get" => Some(Permission::Read),
-        "storage.objects.list" => Some(Permission::List),
+        "storage.objects.list" | "storage.buckets.get" => Some(Permission::List),
         "storage.objects.create" | "storage.objects.update" | "storage.objects.delete" => {
             Some(Permission::Write)
         }
-        "storage.buckets.get" => Some(Permission::List),
         "storage.buckets.delete" | "storage.buckets.update" => Some(Permission::Admin),
         _ => None,
     };

@@ -32,11 +32,11 @@ pub(super) async fn get(call: &Call<'_>, place: &Place) -> Result<Response, Erro
 
 /// The bytes. A key that is not here may be elsewhere, as the rules say; its resource never is,
 /// since clients ask for it to learn whether they must upload.
-pub(super) async fn download(call: Call<'_>, place: &Place) -> Result<Response, Error> {
+pub(super) async fn download(mut call: Call<'_>, place: &Place) -> Result<Response, Error> {
     call.authorize(Permission::Read, &place.bucket, place.key.as_str())?;
     let generation = call.number("generation")?;
     let (object, content) = match call.store().find_object(&place.bucket, &place.key, None)? {
-        Lookup::Absent if generation.is_none() => return absent(call, place),
+        Lookup::Absent if generation.is_none() => return absent(&mut call, place),
         Lookup::Tombstone => {
             call.outcome.answered = Answered::Tombstone;
             return Err(Error::no_such_object(&place.bucket, &place.key));
@@ -51,7 +51,7 @@ pub(super) async fn download(call: Call<'_>, place: &Place) -> Result<Response, 
 }
 
 /// What the rules say of a key that is not here. Nothing is asked of the network.
-fn absent(call: Call<'_>, place: &Place) -> Result<Response, Error> {
+fn absent(call: &mut Call<'_>, place: &Place) -> Result<Response, Error> {
     let decision = call.service.0.inner.fallback.decide(&place.bucket, &place.key, ReadMethod::Get);
     let answer = miss::answer(&decision, call.context.now, call.outcome)
         .map_err(|error| Error::new(Reason::InternalError).caused_by(error))?;

@@ -132,13 +132,11 @@ impl Parts {
             if let Some(event) = self.splitter.next()? {
                 return Ok(Some(event));
             }
-            match self.incoming.next().await? {
-                Some(bytes) => self.splitter.push(&bytes),
-                None => {
-                    self.splitter.finish()?;
-                    return Ok(None);
-                }
-            }
+            let Some(bytes) = self.incoming.next().await? else {
+                self.splitter.finish()?;
+                return Ok(None);
+            };
+            self.splitter.push(&bytes);
         }
     }
 

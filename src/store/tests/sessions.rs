@@ -42,10 +42,9 @@ fn digests(bytes: &[u8]) -> crate::checksum::Digests {
 }
 
 fn object(store: &Store, name: &str) -> Object {
-    match store.find_object(&bucket(), &key(name), None).expect("an answer") {
-        Lookup::Here(object, _) => object,
-        other => panic!("{other:?}"),
-    }
+    let found = store.find_object(&bucket(), &key(name), None).expect("an answer");
+    let Lookup::Here(object, _) = found else { panic!("{found:?}") };
+    object
 }
 
 #[tokio::test]
