@@ -167,6 +167,9 @@ mod tests {
             authenticate(&accounts, &bearer(&token), at(NOW + LIFETIME_SECONDS - 1)).expect("known");
         assert_eq!(identity.grants(), [Grant::all()]);
         assert!(authenticate(&accounts, &bearer(&token), at(NOW + LIFETIME_SECONDS)).is_err());
+        let mut elsewhere = claims(&key);
+        elsewhere["aud"] = json!("https://oauth2.googleapis.com/token");
+        assert!(exchange(&accounts, &sign(&key, &header(&key), &elsewhere), at(NOW)).is_ok());
         // After a restart nothing is remembered of it, and it is valid all the same.
         let restarted = ServiceAccounts::in_folder(folder.path());
         assert!(authenticate(&restarted, &bearer(&token), at(NOW)).is_ok());
@@ -202,7 +205,7 @@ mod tests {
             (changed("exp", json!(NOW)), InvalidAssertion::Time),
             (changed("exp", json!(NOW + 3601)), InvalidAssertion::Time),
             (changed("iat", json!(NOW + 301)), InvalidAssertion::Time),
-            (changed("aud", json!("https://oauth2.googleapis.com/token")), InvalidAssertion::Audience),
+            (changed("aud", json!("https://elsewhere.example/token")), InvalidAssertion::Audience),
             (unsigned, InvalidAssertion::Malformed),
             (unknown, InvalidAssertion::Signature),
             (format!("{signed}.AAAA"), InvalidAssertion::Signature),

@@ -12,6 +12,9 @@ const LIFETIME_SECONDS_MAX: i64 = 3600;
 /// How far the clocks of two machines may be apart.
 const SKEW_SECONDS_MAX: i64 = 300;
 
+/// What assertions for Google's own token endpoint are made for.
+const GOOGLE: &str = "https://oauth2.googleapis.com/token";
+
 /// An assertion that was read, but not verified.
 #[derive(Debug)]
 pub(super) struct Assertion<'text> {
@@ -91,10 +94,10 @@ impl<'text> Assertion<'text> {
     }
 
     /// Whether it was made to get a token at this path. Its host is whatever name the client knows
-    /// this server by.
+    /// this server by. Google's Python library names Google's own endpoint wherever it asks.
     pub(super) fn check_audience(&self, path: &str) -> Result<(), InvalidAssertion> {
         let audience = self.claims.aud.parse::<http::Uri>().ok();
-        let same = audience.is_some_and(|uri| uri.path() == path);
-        if same { Ok(()) } else { Err(InvalidAssertion::Audience) }
+        let ours = audience.is_some_and(|uri| uri.path() == path);
+        if ours || self.claims.aud == GOOGLE { Ok(()) } else { Err(InvalidAssertion::Audience) }
     }
 }

@@ -66,6 +66,11 @@ impl Sent {
         }
     }
 
+    /// Whether it says nothing at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// A member that is text.
     pub(super) fn text(&self, name: &str) -> Result<Option<&str>, Error> {
         match self.0.get(name) {

@@ -43,7 +43,8 @@ pub(super) async fn list(call: &Call<'_>, bucket: &BucketName) -> Result<Respons
             Entry::CommonPrefix(prefix) => prefixes.push(prefix),
         }
     }
-    if call.query.get("includeTrailingDelimiter") == Some("true") {
+    // Google's Python client writes `True`.
+    if call.query.get("includeTrailingDelimiter").is_some_and(|text| text.eq_ignore_ascii_case("true")) {
         add_folders(call.store(), bucket, &prefixes, &mut objects)?;
     }
     let items = items(call, objects).await?;

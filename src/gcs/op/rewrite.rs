@@ -10,7 +10,7 @@ use crate::gcs::error::Error;
 use crate::gcs::metadata::Sent;
 use crate::gcs::resource;
 use crate::gcs::route::Place;
-use crate::model::{ConditionFailed, Permission, ReadConditions, WriteConditions};
+use crate::model::{ConditionFailed, Metadata, Permission, ReadConditions, WriteConditions};
 use crate::protocol::request::Response;
 use crate::store::{self, CopyObject, Object, Source};
 
@@ -41,8 +41,7 @@ async fn write(call: &mut Call<'_>, from: Place, to: Place) -> Result<Object, Er
     call.authorize(Permission::Write, &to.bucket, to.key.as_str())?;
     call.refuse_unsupported()?;
     let sent = call.sent().await?;
-    // GCS: metadata that is sent takes the place of all that the source has, its custom time too.
-    let metadata = if says_metadata(&sent) { Some(sent.metadata()?) } else { None };
+    let sent_metadata = if says_metadata(&sent) { Some(sent.metadata()?) } else { None };
     let conditions = call.conditions()?;
     let source_conditions = source_conditions(call)?;
     let generation = call.number("sourceGeneration")?;
@@ -60,7 +59,7 @@ async fn write(call: &mut Call<'_>, from: Place, to: Place) -> Result<Object, Er
             },
             bucket: to.bucket.clone(),
             key: to.key.clone(),
-            metadata: metadata.clone(),
+            metadata: metadata(&sent, sent_metadata.as_ref(), &source),
             tags: None,
             checksum: None,
             owner: call.identity.owner(),
@@ -73,6 +72,20 @@ async fn write(call: &mut Call<'_>, from: Place, to: Place) -> Result<Object, Er
         }
     }
     Err(store::Error::SourceChanged.into())
+}
+
+/// What the copy gets.
+///
+/// GCS: without a body, all that the source has. Metadata that is sent takes the place of all of
+/// it. A document that only names the copy keeps the source's, but for the custom time: a rewrite
+/// with a document is how a client gets rid of that.
+fn metadata(sent: &Sent, sent_metadata: Option<&Metadata>, source: &Object) -> Option<Metadata> {
+    if sent_metadata.is_some() || sent.is_empty() {
+        return sent_metadata.cloned();
+    }
+    let mut kept = source.metadata.clone();
+    kept.set_custom_time(None);
+    Some(kept)
 }
 
 /// Clients send the name of what they write in any case; that alone is no metadata.
