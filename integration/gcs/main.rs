@@ -4,6 +4,7 @@
 //! The Python programs are in `integration/python`, as `gcs_*.py`; each prints one JSON object for
 //! the test here.
 
+#[expect(dead_code, reason = "no client here is a program of its own")]
 #[path = "../harness/python.rs"]
 mod python;
 #[path = "../harness/request_log.rs"]
