@@ -146,7 +146,7 @@ async fn acknowledged_chunks_outlive_a_restart() {
     let fixture = Fixture::open().await;
     let session = fixture.session("", &json!({"name": "a", "crc32c": "AAAAAA=="})).await;
     let put = format!("PUT {session}");
-    let first = fixture.ask(&put, &[("content-range", "bytes 0-262143/*")], &[0; CHUNK]).await;
+    let first = fixture.ask(&put, &[("content-range", "bytes 0-262143/*")], &vec![0; CHUNK]).await;
     assert_eq!(first.status(), StatusCode::PERMANENT_REDIRECT);
     let fixture = fixture.restarted().await;
     let how_far = fixture.ask(&put, &[("content-range", "bytes */*")], b"").await;
@@ -181,7 +181,7 @@ async fn what_came_of_a_chunk_before_its_connection_broke_is_kept() {
     assert_eq!(refusal(&broken), (503, "uploadBrokenConnection".to_owned()));
     let how_far = fixture.ask(&put, &[("content-range", "bytes */524288")], b"").await;
     assert_eq!(how_far.headers()["range"], "bytes=0-262143");
-    let done = fixture.ask(&put, &[("content-range", "bytes 262144-524287/524288")], &[2; CHUNK]).await;
+    let done = fixture.ask(&put, &[("content-range", "bytes 262144-524287/524288")], &vec![2; CHUNK]).await;
     assert_eq!(document(&done)["size"], "524288");
 }
 
