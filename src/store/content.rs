@@ -90,7 +90,7 @@ impl Content {
         Self { shared, _pin: Arc::new(pin), id, size_bytes, parts }
     }
 
-    /// Another content that was visible when this one's pin was taken.
+    /// Another content that was visible when this one's pin was taken, which is of everything.
     pub(super) fn sibling(&self, id: i64, size_bytes: u64) -> Self {
         Self { id, size_bytes, parts: None, ..self.clone() }
     }
