@@ -292,6 +292,7 @@ impl Pair {
     /// Every key is as the model has it, now and after the process ended; nothing is left over.
     async fn compare(self) {
         let fixture = self.fixture.reopened().await;
+        fixture.swept().await;
         for name in KEYS {
             let found = fixture.find(name);
             match self.entries.get(name) {

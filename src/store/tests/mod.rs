@@ -142,20 +142,30 @@ impl Fixture {
 
     /// Waits until there are so many files.
     pub(super) async fn files_become(&self, files: usize) {
-        while self.files() != files {
-            tokio::task::yield_now().await;
-        }
+        eventually(|| self.files() == files).await;
     }
 
     /// Waits until nothing is garbage any more and there are so many files.
     pub(super) async fn swept_to(&self, files: usize) {
-        let waiting = |connection: &rusqlite::Connection| {
+        self.swept().await;
+        self.files_become(files).await;
+    }
+
+    /// Waits until nothing is garbage any more.
+    pub(super) async fn swept(&self) {
+        let count = |connection: &rusqlite::Connection| {
             Ok(connection.query_row("SELECT count(*) FROM garbage", [], |row| row.get::<_, i64>(0))?)
         };
-        while self.store.0.shared.readers.read(waiting).expect("the index answers") > 0 {
-            tokio::task::yield_now().await;
-        }
-        self.files_become(files).await;
+        eventually(|| self.store.0.shared.readers.read(count).expect("the index answers") == 0).await;
+    }
+}
+
+/// Waits for another thread, but not for ever.
+async fn eventually(mut condition: impl FnMut() -> bool) {
+    let begun = std::time::Instant::now();
+    while !condition() {
+        assert!(begun.elapsed().as_secs() < 60, "it does not come true");
+        tokio::task::yield_now().await;
     }
 }
 
