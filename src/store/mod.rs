@@ -173,7 +173,7 @@ impl Store {
 
     /// Replaces the tags of an object.
     pub async fn set_tags(&self, object: ObjectRef, tags: Tags) -> Result<(), Error> {
-        self.0.shared.folder.check_room(0)?;
+        self.0.shared.folder.check_index_room(0)?;
         self.0.writer.ask(|reply| Job::SetTags(object, tags, reply)).await
     }
 

@@ -248,3 +248,26 @@ async fn a_tombstone_stays_until_something_is_put_over_it() {
     assert!(fixture.delete("a", false).await);
     assert!(matches!(fixture.find("a"), Lookup::Absent), "the tombstone went with the put");
 }
+
+#[tokio::test]
+async fn tags_change_and_nothing_else_of_the_object_does() {
+    let fixture = Fixture::new().await;
+    let object = fixture.put("a", b"a").await;
+    fixture.delete("gone", true).await;
+    let tags = Tags::parse_header("a=1&b=2").expect("tags");
+    let set = |name: &str, version: Option<&str>, tags: &Tags| {
+        let version = version.map(|version| VersionId::parse(version).expect("a version id"));
+        fixture.store.set_tags(ObjectRef { bucket: bucket(), key: key(name), version }, tags.clone())
+    };
+    set("a", None, &tags).await.expect("there is an object");
+    let Lookup::Here(found, _) = fixture.find("a") else { panic!("it was put") };
+    assert_eq!(found, Object { tags: tags.clone(), ..object.clone() });
+    set("a", Some("null"), &Tags::default()).await.expect("the null version");
+    let Lookup::Here(found, _) = fixture.find("a") else { panic!("it was put") };
+    assert_eq!(found, object);
+
+    assert!(matches!(set("a", Some("other"), &tags).await, Err(Error::NoSuchVersion { .. })));
+    for name in ["absent", "gone"] {
+        assert!(matches!(set(name, None, &tags).await, Err(Error::NoSuchObject { .. })), "{name}");
+    }
+}
