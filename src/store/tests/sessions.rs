@@ -153,3 +153,25 @@ async fn digests_learnt_later_are_kept_for_all_copies() {
     let whole = fixture.store.scan_whole_objects(&bucket(), &scan).expect("objects");
     assert_eq!(whole, [object(&fixture.store, "a"), object(&fixture.store, "b")]);
 }
+
+#[tokio::test]
+async fn an_index_of_the_first_schema_is_brought_up_to_date() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let index = rusqlite::Connection::open(folder.path().join("index.sqlite")).expect("an index");
+    index.execute_batch(include_str!("../../../schema/0001_start.sql")).expect("a valid schema");
+    index
+        .execute_batch(
+            "INSERT INTO owner VALUES (1, 'id', 'name');
+             INSERT INTO bucket VALUES (1, 'bucket', 0, 'us-east-1', 1, 0);
+             INSERT INTO object (bucket_id, key, sequence, kind, modified_ms, size, etag, owner, content_id,
+                                 metageneration, origin, metadata)
+             VALUES (1, CAST('a' AS BLOB), 1, 0, 0, 0, 'tag', 1, 1, 1, 0, '{}');
+             UPDATE counter SET value = 1;
+             PRAGMA user_version = 1;",
+        )
+        .expect("rows as the first schema has them");
+    drop(index);
+    let store = Store::open(Options::new(folder.path())).expect("a store");
+    assert_eq!(object(&store, "a").updated, None);
+    begin(&store, new_session()).await;
+}
