@@ -17,7 +17,7 @@ mod tests;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use http::header::{ACCEPT, ALLOW};
+use http::header::{ACCEPT, ALLOW, VARY};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 pub use config::{Config, InvalidConfig};
@@ -147,7 +147,14 @@ impl Call<'_> {
         buckets.iter().filter(may).cloned().collect()
     }
 
+    /// Whatever the answer is, another `Accept` may get another one.
     async fn directory(&self, asked: Directory, outcome: &mut Outcome) -> Result<Response, Failure> {
+        let mut response = self.listed(asked, outcome).await?;
+        response.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
+        Ok(response)
+    }
+
+    async fn listed(&self, asked: Directory, outcome: &mut Outcome) -> Result<Response, Failure> {
         let Directory { prefix, buckets, mounts, root } = asked;
         if let Some(response) = self.index_file(&prefix, &buckets, outcome)? {
             return Ok(response);

@@ -4,7 +4,7 @@
 //! mozregression (`network.py`) takes the last step of every `href` on the page, and fails on an
 //! `<a>` without one. So the page has no links but the parent's and its entries'.
 
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, VARY};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -95,7 +95,6 @@ pub(super) fn index_response(json: bool, prefix: &str, listed: &Index) -> Respon
     };
     let mut response = document(StatusCode::OK, content_type, text);
     let headers = response.headers_mut();
-    headers.insert(VARY, HeaderValue::from_static("Accept"));
     // Production says 15 minutes. A rehearsal wants to see what it has just put here.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(

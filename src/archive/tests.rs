@@ -421,6 +421,9 @@ async fn a_directory_shows_its_index_html() {
     stage.put("one", "pub/a/b", "1").await;
     let answer = stage.get("/pub/a/").await;
     assert_eq!((answer.body.as_str(), answer.header("content-type")), ("<p>hello", "text/x-test"));
+    for path in ["/pub/a/", "/pub/none/"] {
+        assert_eq!(stage.get(path).await.header("vary"), "Accept", "{path}");
+    }
     stage.delete("one", "pub/a/index.html").await;
     assert!(stage.get("/pub/a/").await.body.contains("Index of /pub/a/"));
 }
