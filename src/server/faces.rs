@@ -86,7 +86,10 @@ impl Faces {
         let context = match contexts.begin(arrival, &mut parts) {
             Ok(context) => context,
             Err(bad_host) => {
-                return named(document(StatusCode::BAD_REQUEST, error_text(&bad_host.to_string())));
+                let mut response = document(StatusCode::BAD_REQUEST, error_text(&bad_host.to_string()));
+                // Whatever else the client has sent was not looked at.
+                response.headers_mut().insert(header::CONNECTION, header::HeaderValue::from_static("close"));
+                return named(response);
             }
         };
         let expects = parts.headers.contains_key(header::EXPECT);
