@@ -10,13 +10,14 @@ pub struct Config {
     pub object_bytes_max: u64,
     /// The most bytes of an XML or JSON document.
     ///
-    /// AWS: `DeleteObjects`: a document of 1,000 keys of 1,024 bytes stays within 2 MiB.
+    /// AWS: `CompleteMultipartUpload`: 10,000 parts with their checksums, however indented, stay within
+    /// 4 MiB.
     pub document_bytes_max: usize,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { object_bytes_max: 5 * 1024 * 1024 * 1024, document_bytes_max: 2 * 1024 * 1024 }
+        Self { object_bytes_max: 5 * 1024 * 1024 * 1024, document_bytes_max: 4 * 1024 * 1024 }
     }
 }
 
