@@ -1,4 +1,4 @@
-//! Digests of bytes that are stored already: read once, in turn with other requests.
+//! Digests of bytes that are stored already: read once, and digested off the threads that serve.
 
 use crate::checksum::{Digester, Digests};
 use crate::model::{ByteRange, ChecksumAlgorithm};
@@ -10,26 +10,29 @@ pub async fn digest(
     range: ByteRange,
     extra: &[ChecksumAlgorithm],
 ) -> Result<Digests, store::Error> {
-    let mut digester = Digester::new(extra);
-    add(&mut digester, content, range).await?;
-    Ok(digester.finish())
+    Ok(add(Digester::new(extra), content, range).await?.finish())
 }
 
 /// The digests of several contents, one behind the other.
 pub async fn digest_all(contents: &[Content]) -> Result<Digests, store::Error> {
     let mut digester = Digester::new(&[]);
     for content in contents {
-        add(&mut digester, content, ByteRange::whole(content.size_bytes())).await?;
+        digester = add(digester, content, ByteRange::whole(content.size_bytes())).await?;
     }
     Ok(digester.finish())
 }
 
-async fn add(digester: &mut Digester, content: &Content, range: ByteRange) -> Result<(), store::Error> {
+async fn add(mut digester: Digester, content: &Content, range: ByteRange) -> Result<Digester, store::Error> {
     let mut reader = content.reader(range);
     while let Some(chunk) = reader.next().await {
-        digester.update(&chunk?);
-        // Hashing is work without a wait in it: let other requests have their turn.
-        tokio::task::yield_now().await;
+        let chunk = chunk?;
+        // Digesting is work without a wait in it, and a source may have 5 GiB. A blocking thread is
+        // taken for one chunk at a time, and is gone only while the runtime shuts down.
+        let work = tokio::task::spawn_blocking(move || {
+            digester.update(&chunk);
+            digester
+        });
+        digester = work.await.map_err(|_| store::Error::Closed)?;
     }
-    Ok(())
+    Ok(digester)
 }

@@ -89,6 +89,22 @@ impl Call<'_> {
         })
     }
 
+    /// Refuses a request whose sender expects the bucket to be somebody else's.
+    ///
+    /// AWS: `x-amz-expected-bucket-owner`. Owners here have canonical ids and no account numbers, so
+    /// an account number never matches.
+    pub(super) fn check_expected_owner(&self, header: &str, bucket: &BucketName) -> Result<(), Error> {
+        let Some(expected) = request::text(&self.headers, header) else { return Ok(()) };
+        match self.store().find_bucket(bucket)? {
+            Some(found) if found.owner.id != expected => {
+                let words =
+                    format!("Access Denied: {header} is not the id of the owner of the bucket {bucket}.");
+                Err(Error::with_message(Code::AccessDenied, words))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Whether the caller has a permission.
     pub(super) fn authorize(
         &self,
@@ -155,6 +171,7 @@ impl Call<'_> {
         let header = request::text(&self.headers, "x-amz-copy-source").unwrap_or_default();
         let source = CopySource::parse(header)?;
         self.authorize(Permission::Read, &source.bucket, source.key.as_str())?;
+        self.check_expected_owner("x-amz-source-expected-bucket-owner", &source.bucket)?;
         Ok(source)
     }
 

@@ -141,6 +141,9 @@ impl Service {
             outcome,
         };
         call.authorize_operation(operation, &target)?;
+        if let Target::Bucket(bucket) | Target::Object(bucket, _) = &target {
+            call.check_expected_owner("x-amz-expected-bucket-owner", bucket)?;
+        }
         op::run(operation, target, call).await
     }
 

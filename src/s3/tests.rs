@@ -450,6 +450,51 @@ async fn tags_are_put_shown_and_removed() {
 }
 
 #[tokio::test]
+async fn a_bucket_of_somebody_else_is_refused_to_who_says_so() {
+    let stage = Stage::new();
+    stage.put("/bucket", "").await;
+    stage.put("/bucket/key", "hello").await;
+    let owner = crate::model::Owner::anonymous().id;
+    for (expected, status) in [(owner.as_str(), StatusCode::OK), ("123456789012", StatusCode::FORBIDDEN)] {
+        let answer = stage.send("GET /bucket/key", &[("x-amz-expected-bucket-owner", expected)], "").await;
+        assert_eq!(answer.status, status, "{expected}: {}", answer.text());
+        let copy = [("x-amz-copy-source", "bucket/key"), ("x-amz-source-expected-bucket-owner", expected)];
+        let answer = stage.send("PUT /bucket/copy", &copy, "").await;
+        assert_eq!(answer.status, status, "{expected}: {}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn the_name_of_the_archive_is_no_bucket() {
+    let stage = Stage::new();
+    let answer = stage.send("PUT /pub", &[], "").await;
+    assert!(answer.text().contains("<Code>InvalidBucketName</Code>"), "{}", answer.text());
+}
+
+#[tokio::test]
+async fn a_part_copied_whole_has_the_digests_of_its_source() {
+    let stage = Stage::new();
+    stage.put("/bucket", "").await;
+    let source = stage.put("/bucket/source", "hello").await;
+    for (algorithm, range) in [("", ""), ("CRC32", ""), ("", "bytes=0-4"), ("SHA256", "bytes=0-4")] {
+        let asked = [("x-amz-checksum-algorithm", algorithm)];
+        let asked = if algorithm.is_empty() { &[][..] } else { &asked[..] };
+        let created = stage.send("POST /bucket/big?uploads", asked, "").await.text();
+        let (_, rest) = created.split_once("<UploadId>").expect("an upload id");
+        let (id, _) = rest.split_once('<').expect("its end");
+        let mut headers = vec![("x-amz-copy-source", "bucket/source")];
+        if !range.is_empty() {
+            headers.push(("x-amz-copy-source-range", range));
+        }
+        let line = format!("PUT /bucket/big?partNumber=1&uploadId={id}");
+        let copied = stage.send(&line, &headers, "").await.text();
+        let etag = source.header("etag").replace('"', "&quot;");
+        assert!(copied.contains(&etag), "{algorithm} {range}: {copied}");
+        assert_eq!(copied.contains("<Checksum"), !algorithm.is_empty(), "{algorithm} {range}: {copied}");
+    }
+}
+
+#[tokio::test]
 async fn many_deletes_have_an_outcome_each() {
     let stage = Stage::new();
     stage.put("/bucket", "").await;

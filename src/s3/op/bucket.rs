@@ -17,6 +17,9 @@ use crate::xml::Element;
 /// AWS: `ListBuckets`, `max-buckets`.
 const BUCKETS_MAX: usize = 10_000;
 
+/// A bucket of this name could be written but never read in path style.
+const RESERVED: &str = "pub";
+
 /// ListBuckets: those that the caller may list, by prefix and page.
 ///
 /// S3: the continuation token is opaque; ours is the last name of the page.
@@ -64,6 +67,10 @@ pub(super) fn list_buckets(call: &Call<'_>) -> Result<Response, Error> {
 /// `BucketAlreadyOwnedByYou`. Scripts that rerun rely on the former.
 pub(super) async fn create_bucket(mut call: Call<'_>, bucket: BucketName) -> Result<Response, Error> {
     request::refuse_unsupported(&call.headers)?;
+    if bucket.as_str() == RESERVED {
+        let words = "The specified bucket is not valid: paths below /pub/ belong to the archive.";
+        return Err(Error::with_message(Code::InvalidBucketName, words).field("BucketName", RESERVED));
+    }
     let body = call.document(ChecksumsOf::Body).await?;
     let home = &call.config().region;
     let region = location_constraint(&body)?.unwrap_or_else(|| home.clone());

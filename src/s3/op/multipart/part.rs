@@ -4,7 +4,7 @@ use http::StatusCode;
 
 use super::upload_ref;
 use crate::checksum::Digests;
-use crate::model::{BucketName, ByteRange, ObjectKey, PartNumber};
+use crate::model::{BucketName, ByteRange, ChecksumAlgorithm, ChecksumKind, ObjectKey, PartNumber};
 use crate::protocol::conditions;
 use crate::protocol::request::Response;
 use crate::s3::call::Call;
@@ -129,8 +129,7 @@ fn parse_source_range(text: &str, size_bytes: u64) -> Result<ByteRange, Error> {
     Ok(ByteRange { start: first, end: last + 1 })
 }
 
-/// The digests of the copied range: known already for a whole object written in one request whose
-/// checksum the upload can use, read and computed otherwise.
+/// The digests of the copied range: looked up where they are known, read and computed otherwise.
 async fn digests(
     call: &Call<'_>,
     upload: &Upload,
@@ -139,13 +138,34 @@ async fn digests(
     range: ByteRange,
 ) -> Result<PartDigests, Error> {
     let algorithm = upload.checksum.map(|(algorithm, _)| algorithm);
+    if range == ByteRange::whole(object.size_bytes)
+        && let Some(known) = known_digests(object, algorithm)
+    {
+        return Ok(known);
+    }
     let read: Digests = call.digest(content, range, algorithm).await?;
-    let _ = object;
     Ok(PartDigests {
         checksum: algorithm.and_then(|algorithm| read.checksum(algorithm).cloned()),
         md5: read.md5,
         crc32c: Some(read.crc32c()),
         crc64nvme: Some(read.crc64nvme()),
+    })
+}
+
+/// The digests of a whole object, if all that a part of this upload needs was kept with it: its MD5,
+/// the upload's checksum, and the CRC64NVME that an upload without one will show.
+fn known_digests(object: &Object, algorithm: Option<ChecksumAlgorithm>) -> Option<PartDigests> {
+    let md5 = object.md5?;
+    let wanted = algorithm.unwrap_or(ChecksumAlgorithm::Crc64Nvme);
+    let shown = object.checksum.as_ref();
+    let shown =
+        shown.filter(|shown| shown.algorithm() == wanted && shown.kind() == ChecksumKind::FullObject)?;
+    let crc64nvme = <[u8; 8]>::try_from(shown.value()).ok().map(u64::from_be_bytes);
+    Some(PartDigests {
+        md5,
+        checksum: algorithm.map(|_| shown.clone()),
+        crc32c: object.crc32c,
+        crc64nvme: crc64nvme.filter(|_| wanted == ChecksumAlgorithm::Crc64Nvme),
     })
 }
 
