@@ -10,13 +10,11 @@ use super::error::{Code, Error};
 use super::operation::Operation;
 use super::route::Target;
 use super::{Config, Service, request};
-use crate::checksum::Digests;
 use crate::fallback::Fallback;
-use crate::model::{BucketName, ByteRange, ChecksumAlgorithm, Permission};
+use crate::model::{BucketName, ChecksumAlgorithm, Permission};
 use crate::protocol::access;
 use crate::protocol::auth::Identity;
 use crate::protocol::body::{self, ByteCount, RequestBody};
-use crate::protocol::digest;
 use crate::protocol::intake::{ChecksumsOf, Intake, Received};
 use crate::protocol::outcome::Outcome;
 use crate::protocol::query::Query;
@@ -129,7 +127,7 @@ impl Call<'_> {
     /// `about` says whether checksum headers are about this body or about an object.
     pub(super) async fn document(&mut self, about: ChecksumsOf) -> Result<Bytes, Error> {
         let intake = Intake::read(&self.headers, self.payload.clone(), about)?;
-        Ok(intake.document(self.take_body(), &self.service.0.limits).await?)
+        self.read_document(intake).await
     }
 
     /// Reads a document that S3 takes only with a digest of it: DeleteObjects, whose loss or
@@ -144,6 +142,10 @@ impl Call<'_> {
                 "Missing required header for this request: Content-MD5 OR x-amz-checksum-*",
             ));
         }
+        self.read_document(intake).await
+    }
+
+    async fn read_document(&mut self, intake: Intake) -> Result<Bytes, Error> {
         Ok(intake.document(self.take_body(), &self.service.0.limits).await?)
     }
 
@@ -188,15 +190,5 @@ impl Call<'_> {
             }
             Lookup::NoBucket => Err(super::op::no_such_bucket(&source.bucket)),
         }
-    }
-
-    /// Reads a range and computes its digests.
-    pub(super) async fn digest(
-        &self,
-        content: &Content,
-        range: ByteRange,
-        algorithm: Option<ChecksumAlgorithm>,
-    ) -> Result<Digests, Error> {
-        Ok(digest::digest(content, range, algorithm.as_slice()).await?)
     }
 }

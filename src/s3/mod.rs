@@ -123,11 +123,13 @@ impl Service {
         let Authenticated { identity, payload, further_headers } =
             self.authenticate(context, &parts, &route)?;
         outcome.access_key_id = identity.access_key_id().cloned();
-        parts.headers.extend(further_headers);
-        let Route { target, query, .. } = route;
-        // Once more, for what the query of a presigned link may have added: a copy source, say.
-        let operation = Operation::find(&parts.method, &target, &query, &parts.headers)?;
-        outcome.operation = operation.name();
+        let Route { mut operation, target, query, .. } = route;
+        if !further_headers.is_empty() {
+            // What the query of a presigned link adds can change what is asked for: a copy source, say.
+            parts.headers.extend(further_headers);
+            operation = Operation::find(&parts.method, &target, &query, &parts.headers)?;
+            outcome.operation = operation.name();
+        }
         let call = Call {
             service: self,
             context,

@@ -4,6 +4,7 @@
 
 use crate::model::{BucketName, ChecksumAlgorithm, ObjectKey};
 use crate::protocol::conditions;
+use crate::protocol::digest::digest;
 use crate::protocol::request::Response;
 use crate::s3::call::Call;
 use crate::s3::copy_source::CopySource;
@@ -107,7 +108,7 @@ async fn recompute(
     let whole = crate::model::ByteRange::whole(object.size_bytes);
     copy.checksum = match present {
         Some(checksum) => Some(checksum),
-        None => call.digest(&content, whole, Some(algorithm)).await?.checksum(algorithm).cloned(),
+        None => digest(&content, whole, &[algorithm]).await?.checksum(algorithm).cloned(),
     };
     Ok(())
 }

@@ -6,6 +6,7 @@ use super::upload_ref;
 use crate::checksum::Digests;
 use crate::model::{BucketName, ByteRange, ChecksumAlgorithm, ChecksumKind, ObjectKey, PartNumber};
 use crate::protocol::conditions;
+use crate::protocol::digest::digest;
 use crate::protocol::request::Response;
 use crate::s3::call::Call;
 use crate::s3::error::{Code, Error};
@@ -75,7 +76,7 @@ pub(in crate::s3::op) async fn upload_part_copy(
     let (object, content) = call.open_source(&source)?;
     source.generation = Some(object.generation);
     let range = source_range(&call, object.size_bytes)?;
-    let digests = digests(&call, &target, &object, &content, range).await?;
+    let digests = digests(&target, &object, &content, range).await?;
     let part =
         call.store().copy_part(CopyPart { upload, number, source, range: Some(range), digests }).await?;
     Ok(response::xml("CopyPartResult", |xml| {
@@ -131,7 +132,6 @@ fn parse_source_range(text: &str, size_bytes: u64) -> Result<ByteRange, Error> {
 
 /// The digests of the copied range: looked up where they are known, read and computed otherwise.
 async fn digests(
-    call: &Call<'_>,
     upload: &Upload,
     object: &Object,
     content: &Content,
@@ -143,7 +143,7 @@ async fn digests(
     {
         return Ok(known);
     }
-    let read: Digests = call.digest(content, range, algorithm).await?;
+    let read: Digests = digest(content, range, algorithm.as_slice()).await?;
     Ok(PartDigests {
         checksum: algorithm.and_then(|algorithm| read.checksum(algorithm).cloned()),
         md5: read.md5,
