@@ -14,7 +14,11 @@ pub mod xml;
 
 pub mod presented;
 
+pub mod upstream;
+
 pub mod store;
+
+pub mod view;
 
 pub mod protocol;
 

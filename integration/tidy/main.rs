@@ -15,25 +15,52 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("sigv4", &["model", "signature"]),
     ("presented", &["model", "signature", "sigv2", "sigv4"]),
     ("fallback", &["model", "signature", "sigv4"]),
+    ("upstream", &["checksum", "clock", "fallback", "model", "signature", "sigv4", "xml"]),
     ("store", &["checksum", "clock", "model"]),
+    ("view", &["checksum", "clock", "fallback", "model", "store", "upstream"]),
     ("protocol", BELOW_PROTOCOL),
+    ("admin", BELOW_FACES),
     ("s3", BELOW_FACES),
     ("gcs", BELOW_FACES),
     ("archive", BELOW_FACES),
-    ("server", &["archive", "clock", "fallback", "gcs", "model", "protocol", "s3", "store"]),
-    ("config", &["archive", "fallback", "gcs", "model", "protocol", "s3", "server", "sigv4", "store"]),
+    (
+        "server",
+        &[
+            "admin", "archive", "clock", "fallback", "gcs", "model", "protocol", "s3", "store", "upstream",
+            "view",
+        ],
+    ),
+    (
+        "config",
+        &[
+            "archive", "fallback", "gcs", "model", "protocol", "s3", "server", "sigv4", "store", "upstream",
+            "view",
+        ],
+    ),
     (
         "cli",
         &[
-            "archive", "clock", "config", "fallback", "gcs", "model", "protocol", "s3", "server", "sigv4",
-            "store",
+            "admin", "archive", "clock", "config", "fallback", "gcs", "model", "protocol", "s3", "server",
+            "sigv4", "store", "upstream", "view",
         ],
     ),
 ];
 
 /// What the protocol stands on.
-const BELOW_PROTOCOL: &[&str] =
-    &["checksum", "clock", "fallback", "model", "presented", "signature", "sigv2", "sigv4", "store", "xml"];
+const BELOW_PROTOCOL: &[&str] = &[
+    "checksum",
+    "clock",
+    "fallback",
+    "model",
+    "presented",
+    "signature",
+    "sigv2",
+    "sigv4",
+    "store",
+    "upstream",
+    "view",
+    "xml",
+];
 
 /// What the faces stand on; they do not know each other.
 const BELOW_FACES: &[&str] = &[
@@ -47,6 +74,8 @@ const BELOW_FACES: &[&str] = &[
     "sigv2",
     "sigv4",
     "store",
+    "upstream",
+    "view",
     "xml",
 ];
 

@@ -5,7 +5,7 @@ use http::{HeaderValue, StatusCode};
 
 use super::route::path_of;
 use super::{Call, Failure, page, refused};
-use crate::fallback::{Decision, ReadMethod};
+use crate::fallback::{ClientKind, Decision, ReadMethod};
 use crate::model::{BucketName, ObjectKey, Permission};
 use crate::protocol::body::ResponseBody;
 use crate::protocol::outcome::{Answered, Outcome};
@@ -74,7 +74,7 @@ impl Call<'_> {
     fn find(&self, key: &ObjectKey, buckets: &[BucketName]) -> Result<Found, Failure> {
         let mut found = Found::Absent;
         for bucket in buckets {
-            match self.service.store.find_object(bucket, key, None)? {
+            match self.service.view.store().find_object(bucket, key, None)? {
                 Lookup::Here(object, content) => return Ok(Found::Here(Box::new(object), content)),
                 Lookup::Tombstone | Lookup::DeleteMarker { .. } => found = Found::Deleted,
                 Lookup::Absent | Lookup::NoBucket => {}
@@ -123,7 +123,7 @@ impl Call<'_> {
         for bucket in self.allowed(Permission::List, buckets, &prefix) {
             let start = Start::At(prefix.clone());
             let scan = Scan { start, prefix: prefix.clone(), limit: 1, tombstones: false };
-            match self.service.store.scan_objects(&bucket, &scan) {
+            match self.service.view.store().scan_objects(&bucket, &scan) {
                 Ok(rows) if rows.is_empty() => {}
                 Ok(_) => return Ok(true),
                 Err(store::Error::NoSuchBucket(_)) => {}
@@ -140,8 +140,9 @@ impl Call<'_> {
         buckets: &[BucketName],
         outcome: &mut Outcome,
     ) -> Result<Response, Failure> {
-        let mut decisions =
-            buckets.iter().map(|bucket| (bucket, self.service.fallback.decide(bucket, key, self.method)));
+        let mut decisions = buckets.iter().map(|bucket| {
+            (bucket, self.service.view.fallback().decide(bucket, key, self.method, ClientKind::Plain))
+        });
         let decided = decisions.find(|(_, decision)| *decision != Decision::NoRule);
         let (bucket, decision) = decided.unzip();
         outcome.bucket = bucket.cloned();
@@ -160,6 +161,8 @@ fn why_absent(decision: &Decision<'_>) -> String {
         Decision::UnderTest { release } => format!("production is not asked: {release} is under test"),
         Decision::Deny { rule } => format!("the fallback rule {rule} denies it"),
         Decision::NotMappable { rule } => format!("the fallback rule {rule} has no address for it"),
+        Decision::NotPrevious { rule } => format!("the fallback rule {rule} is for previous releases only"),
+        Decision::Fetch(fetch) => format!("the fallback rule {} leads elsewhere", fetch.rule),
         Decision::Redirect(redirect) => format!("the fallback rule {} leads elsewhere", redirect.rule),
     };
     format!("This file is not here, and {because}.")

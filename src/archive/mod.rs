@@ -24,14 +24,15 @@ pub use config::{Config, InvalidConfig};
 
 use self::index::{ENTRIES_MAX, Index};
 use self::route::{Route, route};
-use crate::fallback::{Fallback, ReadMethod};
+use crate::fallback::ReadMethod;
 use crate::model::{BucketName, Grant, Permission};
 use crate::protocol::access::authorize;
 use crate::protocol::auth::Identity;
 use crate::protocol::body::ResponseBody;
 use crate::protocol::outcome::{Answered, Face, Outcome};
 use crate::protocol::request::{Context, Request, Response};
-use crate::store::{self, Store};
+use crate::store;
+use crate::view::View;
 
 /// The archive face over one store.
 #[derive(Debug, Clone)]
@@ -40,12 +41,10 @@ pub struct Service(Arc<Inner>);
 /// What the face is made of.
 #[derive(Debug)]
 pub struct Inner {
-    /// Where objects are kept.
-    pub store: Store,
+    /// Objects, here and in production.
+    pub view: View,
     /// What everybody may do.
     pub anonymous: Vec<Grant>,
-    /// Where to look for what is not here.
-    pub fallback: Arc<Fallback>,
     /// Which buckets stand behind which paths.
     pub trees: Vec<Config>,
 }
@@ -134,7 +133,7 @@ impl Call<'_> {
     }
 
     fn every_bucket(&self) -> Result<Vec<BucketName>, store::Error> {
-        let buckets = self.service.store.list_buckets("", None, BUCKETS_MAX)?;
+        let buckets = self.service.view.store().list_buckets("", None, BUCKETS_MAX)?;
         Ok(buckets.into_iter().map(|bucket| bucket.name).collect())
     }
 
@@ -163,7 +162,7 @@ impl Call<'_> {
         if allowed.is_empty() && !buckets.is_empty() && mounts.is_empty() {
             return Ok(refused(outcome));
         }
-        let mut index = Index::read(&self.service.store, &allowed, &prefix).await?;
+        let mut index = Index::read(self.service.view.store(), &allowed, &prefix).await?;
         if !index.exists && !root && mounts.is_empty() {
             outcome.answered = Answered::Absent;
             return Ok(page::words(StatusCode::NOT_FOUND, "There is nothing in this directory."));

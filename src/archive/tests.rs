@@ -1,7 +1,5 @@
 //! Requests through the whole face, over a store of their own.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt as _, Empty};
@@ -95,9 +93,8 @@ impl Stage {
         }
         let anonymous = ["read,list:one", "read,list:two"].map(|text| Grant::parse(text).expect("a grant"));
         let inner = Inner {
-            store: store.clone(),
+            view: crate::view::View::over(store.clone(), fallback()),
             anonymous: anonymous.to_vec(),
-            fallback: Arc::new(fallback()),
             trees,
         };
         Self { _folder: folder, store, service: Service::new(inner) }
@@ -147,6 +144,7 @@ impl Stage {
             now: Timestamp::from_ms(NOW_MS),
             clock: Clock::Fixed(Timestamp::from_ms(NOW_MS)),
             started: std::time::Instant::now(),
+            hops: crate::upstream::Hops::default(),
             received: ByteCount::default(),
         };
         let mut request = http::Request::builder().method(method).uri(path);

@@ -18,7 +18,8 @@ use crate::protocol::auth::Credentials;
 use crate::server::telemetry::Telemetry;
 use crate::server::{Faces, Listener, Parts, StopSignals};
 use crate::store::{self, NewBucket, Store};
-use crate::{archive, gcs, s3};
+use crate::view::{self, View};
+use crate::{archive, gcs, s3, upstream};
 
 /// The arguments of `serve`.
 #[derive(Debug, Args)]
@@ -128,27 +129,32 @@ async fn make_buckets(
 }
 
 fn faces(settings: &Settings, store: &Store, known: Vec<Credential>) -> Result<Faces, Failure> {
-    let s3 = s3::Service::new(s3::Inner {
+    let view = View::new(view::Parts {
         store: store.clone(),
+        fallback: settings.fallback.clone(),
+        upstream: upstream::Client::new(settings.upstream.clone(), Clock::System)
+            .map_err(|source| Failure::io("cannot read upstream.ca_file", source))?,
+        config: settings.cache,
+        clock: Clock::System,
+    });
+    let s3 = s3::Service::new(s3::Inner {
+        view: view.clone(),
         credentials: Credentials::new(known)?,
         anonymous: settings.anonymous.clone(),
-        fallback: settings.fallback.clone(),
         limits: settings.limits,
         config: settings.s3.clone(),
     });
     let gcs = gcs::Service::new(gcs::Inner {
-        store: store.clone(),
+        view: view.clone(),
         accounts: gcs::ServiceAccounts::in_folder(credential::accounts(&settings.store.data_dir)),
         anonymous: settings.anonymous.clone(),
-        fallback: settings.fallback.clone(),
         limits: settings.limits,
         config: gcs::Config { location: settings.s3.region.clone() },
     });
     let archive_hosts = settings.archive.iter().flat_map(archive::Config::hosts).cloned().collect();
     let archive = archive::Service::new(archive::Inner {
-        store: store.clone(),
+        view,
         anonymous: settings.anonymous.clone(),
-        fallback: settings.fallback.clone(),
         trees: settings.archive.clone(),
     });
     let mut seed = [0_u8; 8];

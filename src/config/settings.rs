@@ -17,7 +17,7 @@ use super::listen::Listen;
 use super::origin::Origin;
 use crate::fallback::{self, Fallback};
 use crate::model::{BucketName, Credential, Grant};
-use crate::{archive, protocol, s3, server, store};
+use crate::{archive, protocol, s3, server, store, upstream, view};
 
 /// Everything that the server needs to be told.
 #[derive(Debug)]
@@ -34,6 +34,10 @@ pub struct Settings {
     pub limits: protocol::Config,
     /// Rules of all buckets and the releases under test.
     pub fallback: Arc<Fallback>,
+    /// For `upstream`.
+    pub upstream: upstream::Config,
+    /// For `view`.
+    pub cache: view::Config,
     /// What everybody may do.
     pub anonymous: Vec<Grant>,
     /// Buckets that are there from the start.
@@ -103,6 +107,8 @@ impl Settings {
             },
             archive: if archive.is_empty() { vec![archive::Config::default()] } else { archive },
             fallback: Arc::new(fallback),
+            upstream: upstream::Config::default(),
+            cache: view::Config::default(),
             anonymous,
             buckets,
             credentials: credential.into_iter().map(credentials::credential).collect(),

@@ -8,6 +8,7 @@
 
 mod glob;
 pub mod layout;
+mod place;
 mod preset;
 mod release;
 mod rule;
@@ -17,7 +18,9 @@ mod upstream;
 mod version;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+pub use place::{Place, Upstream};
 pub use preset::MOZILLA;
 pub use release::{InvalidReleaseId, ReleaseConfig, ReleaseId};
 pub use rule::{InvalidRule, Mode, ReadMethod, RedirectStatus, Rule};
@@ -57,8 +60,56 @@ pub enum Decision<'a> {
         /// That rule.
         rule: RuleName<'a>,
     },
+    /// The rule is for older releases only, and the key belongs to none.
+    NotPrevious {
+        /// That rule.
+        rule: RuleName<'a>,
+    },
     /// The answer is elsewhere.
     Redirect(Redirect<'a>),
+    /// We fetch the answer.
+    Fetch(Fetch<'a>),
+}
+
+/// An answer that we fetch for the client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetch<'a> {
+    /// The rule that decided.
+    pub rule: RuleName<'a>,
+    /// Where it is.
+    pub upstream: &'a Arc<Upstream>,
+    /// Whether what was fetched is kept: `cache`.
+    pub keep: bool,
+}
+
+/// Who asks, as far as rules tell clients apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClientKind {
+    /// curl, browsers, update tasks, presigned links: they follow redirects.
+    Plain,
+    /// An SDK of S3 or GCS, signed or not: it does not.
+    Sdk,
+}
+
+/// An upstream whose keys are merged into the listings of a bucket.
+#[derive(Debug, Clone, Copy)]
+pub struct Listing<'a> {
+    /// Where the keys are.
+    pub upstream: &'a Arc<Upstream>,
+    /// Whether it is asked; otherwise only an imported index speaks for it.
+    pub live: bool,
+}
+
+/// Whether anything below a prefix of an upstream can be seen here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Below {
+    /// Every key below it is, unless it was deleted or overwritten here.
+    Shown,
+    /// None is.
+    Hidden,
+    /// Each key must be looked at.
+    Mixed,
 }
 
 /// Names a rule in logs: its place among its bucket's rules, counted from 1, and its pattern.
@@ -77,6 +128,8 @@ pub struct Redirect<'a> {
     pub rule: RuleName<'a>,
     /// The status to answer with.
     pub status: RedirectStatus,
+    /// Whether upstream is asked first whether it has the key: `probe`.
+    pub probe: Option<&'a Arc<Upstream>>,
     /// The address, to be signed or not.
     pub target: Target<'a>,
 }
@@ -130,7 +183,14 @@ impl Fallback {
     }
 
     /// Decides what becomes of a read of `key`, which is not here and has no tombstone.
-    pub fn decide<'a>(&'a self, bucket: &BucketName, key: &'a ObjectKey, method: ReadMethod) -> Decision<'a> {
+    pub fn decide<'a>(
+        &'a self,
+        bucket: &BucketName,
+        key: &'a ObjectKey,
+        method: ReadMethod,
+        client: ClientKind,
+    ) -> Decision<'a> {
+        let _ = client;
         let rules = self.rules(bucket);
         if rules.is_empty() {
             return Decision::NoRule;
@@ -154,6 +214,33 @@ impl Fallback {
             let first = self.rules(bucket).iter().find(|rule| rule.applies(key, method));
             first.is_some_and(|rule| rule.mode() != Mode::Deny)
         })
+    }
+
+    /// Where a read by the server itself finds the key: for copies, conditions of writes and
+    /// metadata. Redirecting rules count as well; `None` where `decide` would say that the key does
+    /// not exist.
+    pub fn source<'a>(&'a self, bucket: &BucketName, key: &'a ObjectKey) -> Option<Fetch<'a>> {
+        let _ = (bucket, key);
+        unimplemented!("helper A")
+    }
+
+    /// The upstreams whose keys are merged into the listings of a bucket, each once.
+    pub fn listings(&self, bucket: &BucketName) -> Vec<Listing<'_>> {
+        let _ = bucket;
+        unimplemented!("helper A")
+    }
+
+    /// Whether a key that `upstream` lists is seen through it: the first rule that covers the key
+    /// is about that upstream and merges listings, and no release hides the key.
+    pub fn lists(&self, bucket: &BucketName, key: &str, upstream: &Upstream) -> bool {
+        let _ = (bucket, key, upstream);
+        unimplemented!("helper A")
+    }
+
+    /// The same for all keys that begin with `prefix`, without looking at them.
+    pub fn below(&self, bucket: &BucketName, prefix: &str, upstream: &Upstream) -> Below {
+        let _ = (bucket, prefix, upstream);
+        unimplemented!("helper A")
     }
 
     fn rules(&self, bucket: &BucketName) -> &[Rule] {

@@ -156,7 +156,7 @@ impl Rule {
             }
         };
         match target {
-            Ok(target) => Decision::Redirect(Redirect { rule: name, status, target }),
+            Ok(target) => Decision::Redirect(Redirect { rule: name, status, probe: None, target }),
             Err(_) => Decision::NotMappable { rule: name },
         }
     }

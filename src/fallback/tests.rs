@@ -1,6 +1,6 @@
 //! Decisions over whole sets of rules, and what is said of rules that do not read.
 
-use super::{Decision, Fallback, MOZILLA, Mode, ReadMethod, ReleaseConfig, Rule, Target};
+use super::{ClientKind, Decision, Fallback, MOZILLA, Mode, ReadMethod, ReleaseConfig, Rule, Target};
 use crate::model::{BucketName, ObjectKey, Timestamp};
 
 fn bucket() -> BucketName {
@@ -42,6 +42,8 @@ fn told(decision: &Decision<'_>) -> String {
         Decision::UnderTest { release } => format!("under test: {release}"),
         Decision::Deny { rule } => format!("deny by {rule}"),
         Decision::NotMappable { rule } => format!("not mappable by {rule}"),
+        Decision::NotPrevious { rule } => format!("not previous by {rule}"),
+        Decision::Fetch(fetch) => format!("fetch from {} by {}", fetch.upstream.name(), fetch.rule),
         Decision::Redirect(redirect) => {
             let location = redirect.location(Timestamp::from_ms(0)).expect("an address");
             format!("{} {location} by {}", redirect.status.as_u16(), redirect.rule)
@@ -92,7 +94,11 @@ fn the_first_rule_that_matches_decides() {
         ),
     ] {
         let key = key(text);
-        assert_eq!(told(&fallback.decide(&bucket(), &key, method)), expected, "{method:?} {text}");
+        assert_eq!(
+            told(&fallback.decide(&bucket(), &key, method, ClientKind::Plain)),
+            expected,
+            "{method:?} {text}"
+        );
     }
 }
 
@@ -101,7 +107,7 @@ fn a_bucket_without_rules_has_no_upstream() {
     let other = BucketName::parse("other").expect("a name");
     let fallback = fallback(RULES, &["firefox-83.0-build1"]);
     let key = key("pub/firefox/releases/83.0/a");
-    assert_eq!(fallback.decide(&other, &key, ReadMethod::Get), Decision::NoRule);
+    assert_eq!(fallback.decide(&other, &key, ReadMethod::Get, ClientKind::Plain), Decision::NoRule);
     assert!(!fallback.covers(&other, &key));
 }
 
@@ -131,7 +137,8 @@ fn presigned_addresses_are_signed_for_the_upstream_and_expire() {
     "#;
     let fallback = fallback(text, &[]);
     let key = key("pub/a b+c");
-    let Decision::Redirect(redirect) = fallback.decide(&bucket(), &key, ReadMethod::Get) else {
+    let Decision::Redirect(redirect) = fallback.decide(&bucket(), &key, ReadMethod::Get, ClientKind::Plain)
+    else {
         panic!("no redirect");
     };
     let location = redirect.location(Timestamp::from_seconds(1_700_000_000)).expect("a link");
@@ -145,12 +152,16 @@ fn presigned_addresses_are_signed_for_the_upstream_and_expire() {
     }
     assert!(!location.contains("horse"));
     assert!(matches!(redirect.target, Target::Presigned { .. }));
-    let Decision::Redirect(head) = fallback.decide(&bucket(), &key, ReadMethod::Head) else {
+    let Decision::Redirect(head) = fallback.decide(&bucket(), &key, ReadMethod::Head, ClientKind::Plain)
+    else {
         panic!("no redirect");
     };
     assert_ne!(head.location(Timestamp::from_seconds(1_700_000_000)).expect("a link"), location);
     let up = self::key("pub/../x");
-    assert!(matches!(fallback.decide(&bucket(), &up, ReadMethod::Get), Decision::NotMappable { .. }));
+    assert!(matches!(
+        fallback.decide(&bucket(), &up, ReadMethod::Get, ClientKind::Plain),
+        Decision::NotMappable { .. }
+    ));
 }
 
 #[test]
@@ -261,6 +272,10 @@ fn the_mozilla_preset_sends_previous_releases_to_production() {
     ] {
         let bucket = BucketName::parse(bucket).expect("a name");
         let key = key(text);
-        assert_eq!(told(&fallback.decide(&bucket, &key, ReadMethod::Get)), expected, "{text}");
+        assert_eq!(
+            told(&fallback.decide(&bucket, &key, ReadMethod::Get, ClientKind::Plain)),
+            expected,
+            "{text}"
+        );
     }
 }

@@ -23,6 +23,7 @@ use crate::protocol::query::Query;
 use crate::protocol::request::{Context, Response};
 use crate::protocol::{access, digest};
 use crate::store::{Bucket, Content, Lookup, Object, Store};
+use crate::view::View;
 
 /// A request whose route and caller are known.
 pub(super) struct Call<'a> {
@@ -55,14 +56,19 @@ impl Call<'_> {
         &self.service.0.inner
     }
 
+    /// Objects, here and in production.
+    pub(super) fn view(&self) -> &View {
+        &self.inner().view
+    }
+
     /// Where objects are kept.
     pub(super) fn store(&self) -> &Store {
-        &self.inner().store
+        self.inner().view.store()
     }
 
     /// Where to look for what is not here.
     pub(super) fn fallback(&self) -> &Fallback {
-        &self.inner().fallback
+        self.inner().view.fallback()
     }
 
     /// Whether the caller has a permission.

@@ -34,12 +34,11 @@ use self::error::Error;
 use self::fields::FieldMask;
 use self::route::Operation;
 use self::sessions::Sessions;
-use crate::fallback::Fallback;
 use crate::model::Grant;
 use crate::protocol::outcome::{Face, Outcome};
 use crate::protocol::query::Query;
 use crate::protocol::request::{Context, Request, Response};
-use crate::store::Store;
+use crate::view::View;
 
 /// What the JSON face can be told.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
@@ -62,14 +61,12 @@ pub struct Service(Arc<Parts>);
 /// What the face is made of.
 #[derive(Debug)]
 pub struct Inner {
-    /// Where objects are kept.
-    pub store: Store,
+    /// Objects, here and in production.
+    pub view: View,
     /// Who is known.
     pub accounts: ServiceAccounts,
     /// What everybody may do.
     pub anonymous: Vec<Grant>,
-    /// Where to look for what is not here.
-    pub fallback: Arc<Fallback>,
     /// How much a request may bring.
     pub limits: crate::protocol::Config,
     /// What the face itself can be told.

@@ -1,7 +1,6 @@
 //! Requests through the face, in process, over a real store.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
@@ -28,10 +27,9 @@ struct Fixture {
 
 fn service_of(store: &Store, anonymous: &[&str]) -> Service {
     Service::new(Inner {
-        store: store.clone(),
+        view: crate::view::View::over(store.clone(), Fallback::default()),
         accounts: ServiceAccounts::none(),
         anonymous: anonymous.iter().map(|grant| Grant::parse(grant).expect("a grant")).collect(),
-        fallback: Arc::new(Fallback::default()),
         limits: crate::protocol::Config::for_tests(),
         config: Config::default(),
     })
@@ -94,6 +92,7 @@ impl Fixture {
             now: Timestamp::from_seconds(1_700_000_000),
             clock: Clock::Fixed(Timestamp::from_seconds(1_700_000_000)),
             started: Instant::now(),
+            hops: crate::upstream::Hops::default(),
             received: ByteCount::default(),
         };
         let answer = self.service.call(&context, request.body(body).expect("a request")).await;

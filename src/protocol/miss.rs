@@ -44,6 +44,7 @@ fn answered(decision: &Decision<'_>) -> Answered {
     match decision {
         Decision::NoRule | Decision::NotMappable { .. } => Answered::Absent,
         Decision::UnderTest { .. } => Answered::UnderTest,
+        Decision::NotPrevious { .. } | Decision::Fetch(_) => Answered::Absent,
         Decision::Deny { .. } => Answered::Deny,
         Decision::Redirect(redirect) => match redirect.target {
             Target::Plain(_) => Answered::Redirect,

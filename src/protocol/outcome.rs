@@ -282,6 +282,7 @@ mod tests {
             now,
             clock: Clock::Fixed(now),
             started: Instant::now(),
+            hops: crate::upstream::Hops::default(),
             received: ByteCount::default(),
         }
     }

@@ -10,6 +10,7 @@ use http::uri::{Authority, Scheme};
 use super::body::{ByteCount, RequestBody, ResponseBody};
 use crate::clock::Clock;
 use crate::model::Timestamp;
+use crate::upstream::Hops;
 
 /// A request whose body has not been read.
 pub type Request = http::Request<RequestBody>;
@@ -34,6 +35,8 @@ pub struct Context {
     pub clock: Clock,
     /// When the request arrived, for its duration.
     pub started: Instant,
+    /// Which stages passed the request on.
+    pub hops: Hops,
     /// How many bytes of the body have been received so far.
     pub received: ByteCount,
 }

@@ -21,6 +21,7 @@ use crate::protocol::query::Query;
 use crate::protocol::request::Context;
 use crate::sigv4::Payload;
 use crate::store::{Content, Lookup, Object, Source, Store};
+use crate::view::View;
 
 /// A request whose route and caller are known.
 pub(super) struct Call<'a> {
@@ -47,14 +48,19 @@ pub(super) struct Call<'a> {
 }
 
 impl Call<'_> {
+    /// Objects, here and in production.
+    pub(super) fn view(&self) -> &View {
+        &self.service.0.view
+    }
+
     /// Where objects are kept.
     pub(super) fn store(&self) -> &Store {
-        &self.service.0.store
+        self.service.0.view.store()
     }
 
     /// Where to look for what is not here.
     pub(super) fn fallback(&self) -> &Fallback {
-        &self.service.0.fallback
+        self.service.0.view.fallback()
     }
 
     /// What the face can be told.

@@ -23,13 +23,12 @@ use self::call::Call;
 use self::error::Error;
 use self::operation::Operation;
 use self::route::{Route, Target};
-use crate::fallback::Fallback;
 use crate::model::Grant;
 use crate::protocol::auth::{Authenticated, Credentials};
 use crate::protocol::outcome::{Face, Outcome};
 use crate::protocol::request::{Context, Request, Response};
 use crate::signature::SignedRequest;
-use crate::store::Store;
+use crate::view::View;
 
 /// What the S3 face can be told.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
@@ -57,14 +56,12 @@ pub struct Service(Arc<Inner>);
 /// What the face is made of.
 #[derive(Debug)]
 pub struct Inner {
-    /// Where objects are kept.
-    pub store: Store,
+    /// Objects, here and in production.
+    pub view: View,
     /// Who is known.
     pub credentials: Credentials,
     /// What everybody may do.
     pub anonymous: Vec<Grant>,
-    /// Where to look for what is not here.
-    pub fallback: Arc<Fallback>,
     /// How much a request may bring.
     pub limits: crate::protocol::Config,
     /// What the face itself can be told.

@@ -45,10 +45,9 @@ impl Stage {
         options.clock = clock;
         let store = Store::open(options).expect("an empty folder opens");
         let service = Service::new(Inner {
-            store,
+            view: crate::view::View::over(store, Fallback::default()),
             credentials: Credentials::default(),
             anonymous,
-            fallback: std::sync::Arc::new(Fallback::default()),
             limits: crate::protocol::Config::for_tests(),
             config: Config::default(),
         });
@@ -119,6 +118,7 @@ fn context(received: ByteCount) -> Context {
         now: Timestamp::from_ms(NOW_MS),
         clock: Clock::Fixed(Timestamp::from_ms(NOW_MS)),
         started: std::time::Instant::now(),
+        hops: crate::upstream::Hops::default(),
         received,
     }
 }

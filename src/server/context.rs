@@ -13,6 +13,7 @@ use super::forwarded;
 use crate::clock::Clock;
 use crate::protocol::body::ByteCount;
 use crate::protocol::request::{Context, RequestIds};
+use crate::upstream::Hops;
 
 /// The request does not say which host it asks, or says it twice or badly.
 ///
@@ -50,6 +51,7 @@ impl Contexts {
             now: self.clock.now(),
             clock: self.clock,
             started: Instant::now(),
+            hops: Hops::read(&parts.headers),
             received: ByteCount::default(),
         })
     }

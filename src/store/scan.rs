@@ -3,7 +3,7 @@
 use rusqlite::{Connection, Row, params};
 
 use super::error::Error;
-use super::object::{self, Kind, Object};
+use super::object::{self, Kind, Object, Origin};
 use super::upload::{self, Upload};
 use super::{bucket, row, statement};
 use crate::model::{
@@ -62,6 +62,8 @@ pub struct Listed {
     pub owner: Owner,
     /// Its generation.
     pub generation: u64,
+    /// Who put it here.
+    pub origin: Origin,
 }
 
 /// Where a scan of uploads begins.
@@ -176,6 +178,7 @@ fn listed(row: &Row<'_>, kind: Kind) -> Result<Listed, Error> {
         Kind::Tombstone => (ListedKind::Tombstone, None),
     };
     Ok(Listed {
+        origin: Origin::default(),
         key: row::key(row, 0)?,
         kind,
         size_bytes: row::number(row, 2)?,

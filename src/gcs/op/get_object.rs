@@ -4,7 +4,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-use crate::fallback::ReadMethod;
+use crate::fallback::{ClientKind, ReadMethod};
 use crate::gcs::call::Call;
 use crate::gcs::error::{Error, Reason};
 use crate::gcs::resource;
@@ -52,7 +52,12 @@ pub(super) async fn download(mut call: Call<'_>, place: &Place) -> Result<Respon
 
 /// What the rules say of a key that is not here. Nothing is asked of the network.
 fn absent(call: &mut Call<'_>, place: &Place) -> Result<Response, Error> {
-    let decision = call.service.0.inner.fallback.decide(&place.bucket, &place.key, ReadMethod::Get);
+    let decision = call.service.0.inner.view.fallback().decide(
+        &place.bucket,
+        &place.key,
+        ReadMethod::Get,
+        ClientKind::Sdk,
+    );
     let answer = miss::answer(&decision, call.context.now, call.outcome)
         .map_err(|error| Error::new(Reason::InternalError).caused_by(error))?;
     answer.ok_or_else(|| Error::no_such_object(&place.bucket, &place.key))

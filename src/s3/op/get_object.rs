@@ -5,7 +5,7 @@
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 
-use crate::fallback::ReadMethod;
+use crate::fallback::{ClientKind, ReadMethod};
 use crate::model::{BucketName, ByteRange, ObjectKey, PartNumber};
 use crate::protocol::body::ResponseBody;
 use crate::protocol::outcome::Answered;
@@ -60,7 +60,7 @@ fn no_such_key(key: &ObjectKey) -> Error {
 /// What the rules say of a key that is not here. Nothing is asked of the network.
 fn absent(call: &mut Call<'_>, bucket: &BucketName, key: &ObjectKey) -> Result<Response, Error> {
     let method = if call.method == Method::HEAD { ReadMethod::Head } else { ReadMethod::Get };
-    let decision = call.service.0.fallback.decide(bucket, key, method);
+    let decision = call.service.0.view.fallback().decide(bucket, key, method, ClientKind::Plain);
     let answer = miss::answer(&decision, call.context.now, call.outcome)
         .map_err(|error| Error::new(Code::InternalError).caused_by(error))?;
     answer.ok_or_else(|| no_such_key(key))

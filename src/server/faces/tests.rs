@@ -1,7 +1,6 @@
 //! Every face through one socket, over a store of its own.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -14,6 +13,7 @@ use crate::model::{BucketName, Grant, Owner};
 use crate::protocol::auth::Credentials;
 use crate::server::{Cidr, Config, Listener};
 use crate::store::{NewBucket, Options, Store};
+use crate::view::View;
 use crate::{archive, gcs, s3};
 
 struct Stage {
@@ -31,33 +31,26 @@ impl Stage {
         let name = BucketName::parse("stage").expect("a name");
         let new = NewBucket { name, region: "us-east-1".to_owned(), owner: Owner::anonymous() };
         store.create_bucket(new).await.expect("a new bucket");
-        let fallback = Arc::new(Fallback::default());
+        let view = View::over(store.clone(), Fallback::default());
         let trees =
             vec![archive::Config::new(["archive.example".to_owned()], "/pub/", Vec::new()).expect("a tree")];
         let listener = Listener::bind(&Config::for_tests()).await.expect("a free port");
         let faces = Faces::new(Parts {
             s3: s3::Service::new(s3::Inner {
-                store: store.clone(),
+                view: view.clone(),
                 credentials: Credentials::default(),
                 anonymous: vec![Grant::all()],
-                fallback: Arc::clone(&fallback),
                 limits: crate::protocol::Config::for_tests(),
                 config: s3::Config::default(),
             }),
             gcs: gcs::Service::new(gcs::Inner {
-                store: store.clone(),
+                view: view.clone(),
                 accounts: gcs::ServiceAccounts::none(),
                 anonymous: vec![Grant::all()],
-                fallback: Arc::clone(&fallback),
                 limits: crate::protocol::Config::for_tests(),
                 config: gcs::Config::default(),
             }),
-            archive: archive::Service::new(archive::Inner {
-                store: store.clone(),
-                anonymous: vec![Grant::all()],
-                fallback,
-                trees,
-            }),
+            archive: archive::Service::new(archive::Inner { view, anonymous: vec![Grant::all()], trees }),
             store: store.clone(),
             archive_hosts: vec!["archive.example".to_owned()],
             trusted_proxies: vec![Cidr::parse("127.0.0.1").expect("a range")],

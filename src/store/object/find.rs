@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Row, params};
 
-use super::{Lookup, Object};
+use super::{Lookup, Object, Origin};
 use crate::model::{BucketName, ETag, ObjectKey, ObjectState, Timestamp, VersionId};
 use crate::store::change::find as first_row;
 use crate::store::content::Content;
@@ -105,6 +105,7 @@ fn read(row: &Row<'_>, bucket: &BucketName, key: &ObjectKey) -> Result<Found, Er
 /// Reads an object from the columns that begin with its kind.
 pub(in crate::store) fn object(row: &Row<'_>, bucket: &BucketName, key: &ObjectKey) -> Result<Object, Error> {
     Ok(Object {
+        origin: Origin::default(),
         bucket: bucket.clone(),
         key: key.clone(),
         generation: row::number(row, 1)?,

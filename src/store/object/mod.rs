@@ -54,6 +54,8 @@ pub struct Object {
     pub parts: Option<u16>,
     /// When its metadata was last changed, if it was since the object was written.
     pub updated: Option<Timestamp>,
+    /// Who put it here.
+    pub origin: Origin,
     pub(super) content_id: i64,
 }
 
@@ -68,6 +70,33 @@ impl Object {
             metageneration: self.metageneration,
         }
     }
+}
+
+/// Who put an object here.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// A client.
+    #[default]
+    Written,
+    /// We, from upstream: it may be evicted and fetched again.
+    Cached,
+}
+
+/// An object of an upstream to be kept. It keeps upstream's tag and time.
+#[derive(Debug)]
+pub struct CacheObject {
+    /// Where to.
+    pub bucket: BucketName,
+    /// Under which key.
+    pub key: ObjectKey,
+    /// Its bytes.
+    pub staged: Staged,
+    /// Its tag upstream.
+    pub etag: ETag,
+    /// When it was written upstream.
+    pub modified: Timestamp,
+    /// Its headers and user metadata.
+    pub metadata: Metadata,
 }
 
 /// What is found under a key.

@@ -3,7 +3,7 @@
 use rusqlite::params;
 
 use super::find::{self, Current};
-use super::{DeleteObject, Deleted, Object, PutObject};
+use super::{DeleteObject, Deleted, Object, Origin, PutObject};
 use crate::model::{BucketName, Checksum, ChecksumAlgorithm, ETag, Owner, VersionId};
 use crate::store::change::{Change, i64_of};
 use crate::store::error::Error;
@@ -17,6 +17,7 @@ pub(in crate::store) fn put(change: &mut Change, put: PutObject) -> Result<Objec
     let digests = put.staged.digests();
     let md5 = digests.md5;
     let object = Object {
+        origin: Origin::default(),
         bucket: put.bucket,
         key: put.key,
         version_id: VersionId::Null,

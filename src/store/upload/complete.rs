@@ -14,7 +14,7 @@ use crate::checksum;
 use crate::model::{ByteRange, Checksum, ChecksumAlgorithm, ChecksumKind, ETag, PartNumber, VersionId};
 use crate::store::change::{Change, i64_of};
 use crate::store::error::Error;
-use crate::store::object::{self, Object};
+use crate::store::object::{self, Object, Origin};
 use crate::store::{row, statement};
 
 /// Makes the object of an upload's parts.
@@ -40,6 +40,7 @@ pub(in crate::store) fn complete(change: &mut Change, complete: &CompleteUpload)
     let md5s: Vec<_> = parts.iter().map(|part| part.md5).collect();
     let etag = complete.md5.map_or_else(|| checksum::etag_of_parts(&md5s), ETag::of_md5);
     let object = Object {
+        origin: Origin::default(),
         bucket: found.upload.bucket,
         key: found.upload.key,
         version_id: VersionId::Null,
