@@ -595,5 +595,14 @@ fn the_mozilla_preset_sends_previous_releases_to_production() {
             expected,
             "{text}"
         );
+        // An SDK would not follow: it gets the same through here.
+        let address = expected.strip_prefix("302 ").and_then(|told| told.split_once(" by "));
+        match (fallback.decide(&bucket, &key, ReadMethod::Get, ClientKind::Sdk), address) {
+            (Decision::Fetch(fetch), Some((address, _))) => {
+                assert_eq!(fetch.upstream.object_url(&key).as_deref(), Ok(address), "{text}");
+                assert!(!fetch.keep, "{text}");
+            }
+            (decision, address) => assert_eq!((decision, address), (Decision::NoRule, None), "{text}"),
+        }
     }
 }
