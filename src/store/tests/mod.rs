@@ -7,6 +7,7 @@ mod failures;
 mod folder;
 mod fsck;
 mod in_memory;
+mod inventory;
 mod objects;
 mod plans;
 mod scans;
