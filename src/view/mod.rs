@@ -13,7 +13,7 @@ use std::time::Duration;
 use http::HeaderMap;
 
 pub use flight::{FlightReader, Flying};
-pub use listing::{Listing, Row};
+pub use listing::{Behind, Listing, Row, Sources};
 
 use crate::clock::Clock;
 use crate::fallback::{ClientKind, Decision, Fallback, ReadMethod, Redirect};
