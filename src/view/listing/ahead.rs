@@ -33,6 +33,8 @@ pub(super) struct Ahead {
     entries: VecDeque<ListEntry>,
     /// Where the next page begins; `None` if nothing is left.
     next: Option<String>,
+    /// The last text that was listed, so that each page goes on behind the one before it.
+    last: String,
     /// The last common prefix: a page may begin with it once more.
     rolled: Option<String>,
     on_its_way: Option<Page>,
@@ -59,6 +61,7 @@ impl Ahead {
             upstream,
             entries: VecDeque::new(),
             next: Some(String::new()),
+            last: String::new(),
             rolled: None,
             on_its_way: None,
             size: ENTRIES_MIN,
@@ -105,7 +108,8 @@ impl Ahead {
         }
         self.next = self.next.take().and_then(|from| uncovered(from, sources.covers(), &whole.prefix));
         let Some(from) = &self.next else { return };
-        let start_after = if from.as_str() <= whole.prefix.as_str() { String::new() } else { before(from) };
+        let at_prefix = from.as_str() <= whole.prefix.as_str();
+        let start_after = if at_prefix { String::new() } else { before(from).max(self.last.clone()) };
         let ask = ListAsk {
             prefix: whole.prefix.clone(),
             delimiter: whole.delimiter.clone(),
@@ -176,6 +180,7 @@ impl Ahead {
                 return Err("says that its listing goes on, and lists nothing".to_owned());
             }
             self.next = self.next.take().map(|next| next.max(from));
+            last.clone_into(&mut self.last);
         }
         Ok(())
     }

@@ -62,7 +62,9 @@ impl<R: Keyed> Buffer<R> {
         prefix: &str,
         scan: impl Fn(&Scan) -> Result<Vec<R>, store::Error>,
     ) -> Result<Option<&R>, store::Error> {
-        if let (true, Some(next)) = (self.rows.is_empty(), self.next.take()) {
+        if self.rows.is_empty()
+            && let Some(next) = self.next.take()
+        {
             let wanted = Scan {
                 start: Start::At(next),
                 prefix: prefix.to_owned(),

@@ -2,7 +2,7 @@
 
 use super::ahead::{Ahead, Whole};
 use super::buffer::Buffer;
-use super::text::{behind, successor};
+use super::text::{behind, common_prefix, successor};
 use super::{Row, Sources, of_index};
 use crate::fallback::Below;
 use crate::store::{InventoryRow, Listed, ListedKind, Origin, Scan, Start};
@@ -11,7 +11,8 @@ use crate::view::Error;
 
 /// The rows of one page of one client.
 ///
-/// All scans of a listing have one prefix and go forward.
+/// All scans of a listing have one prefix and go forward; none but the first begins within a common
+/// prefix.
 #[derive(Debug)]
 pub struct Listing<S> {
     sources: S,
@@ -62,17 +63,23 @@ impl<S: Sources> Listing<S> {
     }
 
     /// The first `scan.limit` rows of a range, in the order of the bytes of their keys. Fewer mean
-    /// that no more follow. The range begins within no common prefix.
+    /// that no more follow.
     pub async fn rows(&mut self, scan: &Scan) -> Result<Vec<Row>, Error> {
         let Self { sources, delimiter, keys_max, merge } = self;
-        let merge = merge.get_or_insert_with(|| {
-            let whole = Whole { prefix: scan.prefix.clone(), delimiter: delimiter.clone() };
-            Merge::new(whole, &sources.live(), keys_max.saturating_add(1))
-        });
-        merge.seek(match &scan.start {
+        let from = match &scan.start {
             Start::At(key) => key.clone(),
             Start::After(key) => behind(key),
+        };
+        let merge = merge.get_or_insert_with(|| {
+            // What upstream has rolled up does not say whether anything of it lies behind the start.
+            let rolls = |delimiter: &&String| {
+                common_prefix(&from, &scan.prefix, Some(delimiter)).is_none_or(|prefix| prefix == from)
+            };
+            let delimiter = delimiter.as_ref().filter(rolls).cloned();
+            let whole = Whole { prefix: scan.prefix.clone(), delimiter };
+            Merge::new(whole, &sources.live(), keys_max.saturating_add(1))
         });
+        merge.seek(from);
         let mut rows = Vec::new();
         while rows.len() < scan.limit {
             match merge.next(sources).await? {
