@@ -3,11 +3,11 @@
 use super::ahead::{Ahead, Whole};
 use super::buffer::Buffer;
 use super::text::{behind, common_prefix, successor};
-use super::{Row, Sources, of_index};
+use super::{Row, Sources};
 use crate::fallback::Below;
 use crate::store::{InventoryRow, Listed, ListedKind, Origin, Scan, Start};
 use crate::upstream::ListEntry;
-use crate::view::Error;
+use crate::view::{Error, remote};
 
 /// The rows of one page of one client.
 ///
@@ -208,13 +208,13 @@ impl Merge {
     fn row(&mut self, sources: &impl Sources, key: &str) -> Option<Row> {
         let here = self.here.take(key);
         let indexed = self.index.take(key);
-        let mut remote = None;
+        let mut upstream_has = None;
         for upstream in &mut self.upstreams {
             if let Some(found) = upstream.take(key)
-                && remote.is_none()
+                && upstream_has.is_none()
                 && sources.lists(key, Some(upstream.upstream()))
             {
-                remote = Some(found);
+                upstream_has = Some(found);
             }
         }
         match here.map(|listed| (listed.kind, listed.origin, listed)) {
@@ -227,8 +227,8 @@ impl Merge {
             None => {}
         }
         match indexed.filter(|_| sources.lists(key, None)) {
-            Some(row) => Some(Row::Upstream(Box::new(of_index(row)))),
-            None => remote.map(Row::Upstream),
+            Some(row) => Some(Row::Upstream(Box::new(remote::of_index(row)))),
+            None => upstream_has.map(Row::Upstream),
         }
     }
 }

@@ -18,7 +18,7 @@ pub use merge::Listing;
 
 use super::{Error, View};
 use crate::fallback::{self, Below};
-use crate::model::{BucketName, ETag, Metadata, Timestamp};
+use crate::model::BucketName;
 use crate::store::{self, InventoryRow, Listed, Origin, Scan};
 use crate::upstream::{self, Hops, ListAsk, ListPage, Remote};
 
@@ -193,23 +193,5 @@ impl Sources for Behind<'_> {
 
     fn below(&self, prefix: &str, upstream: usize) -> Below {
         self.view.fallback().below(self.bucket, prefix, self.listings[upstream].upstream)
-    }
-}
-
-/// A row of the imported index. Without a tag and an MD5, its tag is made of its size and time.
-fn of_index(row: InventoryRow) -> Remote {
-    let modified = row.modified.unwrap_or(Timestamp::from_ms(0)).truncated_to_seconds();
-    let made = || {
-        ETag::parse(&format!("{:x}-{:x}", modified.as_seconds(), row.size_bytes))
-            .expect("two numbers and a dash are a tag")
-    };
-    Remote {
-        etag: row.etag.or_else(|| row.md5.map(ETag::of_md5)).unwrap_or_else(made),
-        key: row.key,
-        size_bytes: Some(row.size_bytes),
-        modified,
-        metadata: Metadata::default(),
-        md5: row.md5,
-        crc32c: row.crc32c,
     }
 }

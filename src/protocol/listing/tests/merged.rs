@@ -354,7 +354,7 @@ fn listing() -> impl Strategy<Value = ListQuery> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(600))]
 
     #[test]
     fn merged_pages_together_are_the_naive_merge(world in world(), mut query in listing(), flat: bool) {
