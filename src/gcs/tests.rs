@@ -1,5 +1,7 @@
 //! Requests through the face, in process, over a real store.
 
+mod listings;
+
 use std::pin::Pin;
 use std::task::Poll;
 use std::time::Instant;

@@ -2,6 +2,8 @@
 //!
 //! Real clients over real sockets are in `integration/clients`; here are the documents themselves.
 
+mod listings;
+
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
