@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::config::{Environment, Settings, credentials};
 use crate::model::{Credential, Owner};
 use crate::protocol::auth::Credentials;
+use crate::protocol::meter::Meter;
 use crate::server::telemetry::Telemetry;
 use crate::server::{Faces, Listener, Parts, StopSignals};
 use crate::store::{self, NewBucket, Store};
@@ -169,6 +170,7 @@ fn faces(settings: &Settings, store: &Store, known: Vec<Credential>) -> Result<F
         stall_timeout: settings.server.limits.stall_timeout,
         seed: u64::from_ne_bytes(seed),
         clock: Clock::System,
+        meter: Meter::default(),
     }))
 }
 

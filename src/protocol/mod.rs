@@ -13,6 +13,7 @@ pub mod headers;
 pub mod intake;
 pub mod limits;
 pub mod listing;
+pub mod meter;
 pub mod miss;
 pub mod outcome;
 pub mod query;

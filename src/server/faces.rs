@@ -19,6 +19,7 @@ use crate::archive;
 use crate::clock::Clock;
 use crate::gcs;
 use crate::protocol::body::receive;
+use crate::protocol::meter::Meter;
 use crate::protocol::outcome::{self, Answered, Outcome};
 use crate::protocol::request::{Context, RequestIds, Response};
 use crate::s3;
@@ -58,6 +59,8 @@ pub struct Parts {
     pub seed: u64,
     /// For the times of requests.
     pub clock: Clock,
+    /// Where requests are counted.
+    pub meter: Meter,
 }
 
 impl Faces {
@@ -67,6 +70,7 @@ impl Faces {
             ids: RequestIds::new(parts.seed),
             clock: parts.clock,
             trusted_proxies: parts.trusted_proxies,
+            meter: parts.meter,
         };
         Self(Arc::new(Inner {
             s3: parts.s3,

@@ -57,6 +57,7 @@ impl Stage {
             stall_timeout: std::time::Duration::from_mins(1),
             seed: 1,
             clock: Clock::System,
+            meter: crate::protocol::meter::Meter::default(),
         });
         let address = listener.address();
         let (stop, stopped) = oneshot::channel::<()>();
