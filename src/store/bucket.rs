@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, Row, params};
 
-use super::change::{Change, find as find_row};
+use super::change::{Change, find as find_row, i64_of};
 use super::error::Error;
 use super::{row, statement};
 use crate::model::{BucketName, Owner, Timestamp};
@@ -84,13 +84,18 @@ pub(super) fn create(change: &mut Change, new: NewBucket) -> Result<Bucket, Erro
     Ok(Bucket { name: new.name, created, region: new.region, owner: new.owner })
 }
 
-/// Removes a bucket that holds nothing but tombstones.
+/// Removes a bucket that holds nothing but tombstones and what is cached.
 pub(super) fn delete(change: &mut Change, name: &BucketName) -> Result<(), Error> {
     let id = id(change.connection(), name)?;
     for held in [statement::BUCKET_HAS_OBJECT, statement::BUCKET_HAS_UPLOAD] {
         if change.find(held, [id], |_| Ok(()))?.is_some() {
             return Err(Error::BucketNotEmpty(name.clone()));
         }
+    }
+    // What is cached is nobody's: it is here today because somebody read it, and goes with the bucket.
+    let sequence = change.next_sequence();
+    if change.execute(statement::GARBAGE_CACHED, params![id, i64_of(sequence)])? > 0 {
+        change.note_garbage(sequence);
     }
     for delete in [statement::DELETE_BUCKET_ROWS, statement::DELETE_BUCKET_SETTINGS, statement::DELETE_BUCKET]
     {

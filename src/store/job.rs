@@ -6,11 +6,12 @@ use super::bucket::{Bucket, NewBucket};
 use super::change::Change;
 use super::error::Error;
 use super::object::{
-    CopyObject, DeleteObject, Deleted, Object, ObjectRef, PutObject, SetDigests, UpdateObject,
+    CacheObject, Cached, CopyObject, DeleteObject, Deleted, Eviction, Object, ObjectRef, PutObject,
+    SetDigests, UpdateObject,
 };
 use super::sweep::Swept;
 use super::upload::{CompleteUpload, CopyPart, NewUpload, Part, PutPart, Upload, UploadRef};
-use crate::model::{BucketName, Tags};
+use crate::model::{BucketName, ObjectKey, Tags};
 
 /// Where an answer goes. Whoever asked may be gone: the work is done all the same.
 pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
@@ -23,6 +24,11 @@ pub(super) enum Job {
     CreateBucket(NewBucket, Reply<Bucket>),
     DeleteBucket(BucketName, Reply<()>),
     PutObject(Box<PutObject>, Reply<Object>),
+    CacheObject(Box<CacheObject>, Reply<Option<Object>>),
+    NoteUsed(Vec<(BucketName, ObjectKey)>, Reply<()>),
+    /// Removes some of the cached objects.
+    Evict(Eviction, Reply<Cached>),
+    Undelete(BucketName, Vec<ObjectKey>, Reply<Vec<bool>>),
     CopyObject(Box<CopyObject>, Reply<Object>),
     SetTags(ObjectRef, Tags, Reply<()>),
     DeleteObjects(BucketName, Vec<DeleteObject>, Reply<Deletions>),
@@ -53,6 +59,9 @@ pub(super) enum Answer {
     Nothing(Held<()>),
     Bucket(Held<Bucket>),
     Object(Held<Object>),
+    Kept(Held<Option<Object>>),
+    Evicted(Held<Cached>),
+    Undeleted(Held<Vec<bool>>),
     Deletions(Held<Deletions>),
     Upload(Held<Upload>),
     Part(Held<Part>),
@@ -66,12 +75,16 @@ impl Job {
     pub(super) fn weight_bytes(&self) -> usize {
         match self {
             Self::PutObject(put, _) => put.staged.inline_bytes(),
+            Self::CacheObject(cache, _) => cache.staged.inline_bytes(),
+            Self::NoteUsed(used, _) => used.len() * 512,
+            Self::Undelete(_, keys, _) => keys.len() * 512,
             Self::PutPart(part, _) => part.staged.inline_bytes(),
             Self::DeleteObjects(_, deletes, _) => deletes.len() * 4096,
             Self::CompleteUpload(complete, _) => complete.parts.len() * 256,
             Self::CreateBucket(..)
             | Self::DeleteBucket(..)
             | Self::CopyObject(..)
+            | Self::Evict(..)
             | Self::UpdateObject(..)
             | Self::SetDigests(..)
             | Self::CreateUpload(..)
@@ -98,6 +111,18 @@ impl Job {
             }
             Self::PutObject(put, reply) => {
                 Answer::Object(run.held(reply, |change| object::put(change, *put)))
+            }
+            Self::CacheObject(cache, reply) => {
+                Answer::Kept(run.held(reply, |change| object::cache(change, *cache)))
+            }
+            Self::NoteUsed(used, reply) => {
+                Answer::Nothing(run.held(reply, |change| object::note_used(change, &used)))
+            }
+            Self::Evict(eviction, reply) => {
+                Answer::Evicted(run.held(reply, |change| object::evict(change, eviction)))
+            }
+            Self::Undelete(bucket, keys, reply) => {
+                Answer::Undeleted(run.held(reply, |change| object::undelete(change, &bucket, &keys)))
             }
             Self::CopyObject(copy, reply) => {
                 Answer::Object(run.held(reply, |change| object::copy(change, *copy)))
@@ -161,6 +186,9 @@ impl Answer {
             Self::Nothing(held) => held.send(committed),
             Self::Bucket(held) => held.send(committed),
             Self::Object(held) => held.send(committed),
+            Self::Kept(held) => held.send(committed),
+            Self::Evicted(held) => held.send(committed),
+            Self::Undeleted(held) => held.send(committed),
             Self::Deletions(held) => held.send(committed),
             Self::Upload(held) => held.send(committed),
             Self::Part(held) => held.send(committed),

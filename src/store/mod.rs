@@ -42,8 +42,8 @@ pub use content::{Content, ContentReader, PartRange};
 pub use error::{Error, OpenError};
 pub use inventory::{Crawl, InventoryRow, Known};
 pub use object::{
-    CacheObject, CopyObject, DeleteObject, Deleted, Lookup, Object, ObjectRef, Origin, PutObject, Source,
-    UpdateObject,
+    CacheObject, Cached, CopyObject, DeleteObject, Deleted, Lookup, Object, ObjectRef, Origin, PutObject,
+    Source, UpdateObject,
 };
 pub use scan::{Listed, ListedKind, Scan, Start, UploadScan, UploadStart};
 pub use staging::{Staged, Staging};
@@ -100,15 +100,6 @@ impl Options {
     }
 }
 
-/// How much of what is here came from upstream.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Cached {
-    /// Cached objects.
-    pub objects: u64,
-    /// Their bytes.
-    pub bytes: u64,
-}
-
 /// A data folder in service. Clones are the same store.
 #[derive(Debug, Clone)]
 pub struct Store(Arc<Inner>);
@@ -154,7 +145,8 @@ impl Store {
         self.0.shared.readers.read(|connection| bucket::list(connection, prefix, after, limit))
     }
 
-    /// Removes a bucket that holds no object, version or upload. Its tombstones go with it.
+    /// Removes a bucket that holds no object, version or upload. Its tombstones and
+    /// what is cached in it go with it.
     pub async fn delete_bucket(&self, name: &BucketName) -> Result<(), Error> {
         self.0.writer.ask(|reply| Job::DeleteBucket(name.clone(), reply)).await
     }
@@ -167,40 +159,6 @@ impl Store {
     /// Writes an object. A reader sees the old one or the new one, each whole.
     pub async fn put_object(&self, put: PutObject) -> Result<Object, Error> {
         self.0.writer.ask(|reply| Job::PutObject(Box::new(put), reply)).await
-    }
-
-    /// Keeps an object of an upstream, unless there is an object or a tombstone by now: then `None`.
-    pub async fn cache_object(&self, object: CacheObject) -> Result<Option<Object>, Error> {
-        drop(object);
-        unimplemented!("helper C")
-    }
-
-    /// Notes that cached objects were read, for [`Store::evict`]. Losing it in a crash does no harm.
-    pub async fn note_used(&self, used: Vec<(BucketName, ObjectKey)>) -> Result<(), Error> {
-        drop(used);
-        unimplemented!("helper C")
-    }
-
-    /// Removes cached objects: those fetched before `fetched_before`, then the least recently used
-    /// until at most `max_bytes` are left.
-    pub async fn evict(
-        &self,
-        fetched_before: Option<Timestamp>,
-        max_bytes: Option<u64>,
-    ) -> Result<Cached, Error> {
-        let _ = (fetched_before, max_bytes);
-        unimplemented!("helper C")
-    }
-
-    /// How much is cached. Costs a look at each cached object's entry in an index.
-    pub fn cached(&self) -> Result<Cached, Error> {
-        unimplemented!("helper C")
-    }
-
-    /// Removes tombstones; says of each key whether it had one.
-    pub async fn undelete(&self, bucket: &BucketName, keys: Vec<ObjectKey>) -> Result<Vec<bool>, Error> {
-        let _ = (bucket, keys);
-        unimplemented!("helper C")
     }
 
     /// Adds rows to a bucket's imported index, in the place of earlier ones of the same keys.

@@ -41,7 +41,8 @@ statements! {
         WHERE b.name >= ?1 AND b.name < CAST(?2 AS TEXT)
         ORDER BY b.name LIMIT ?3";
     INSERT_BUCKET = "INSERT INTO bucket (name, created_ms, region, owner) VALUES (?1, ?2, ?3, ?4)";
-    BUCKET_HAS_OBJECT = "SELECT 1 FROM object WHERE bucket_id = ?1 AND kind <> 2 LIMIT 1";
+    BUCKET_HAS_OBJECT = "
+        SELECT 1 FROM object WHERE bucket_id = ?1 AND kind <> 2 AND origin = 0 LIMIT 1";
     BUCKET_HAS_UPLOAD = "SELECT 1 FROM upload WHERE bucket_id = ?1 LIMIT 1";
     DELETE_BUCKET = "DELETE FROM bucket WHERE id = ?1";
     DELETE_BUCKET_ROWS = "DELETE FROM object WHERE bucket_id = ?1";
@@ -51,7 +52,7 @@ statements! {
     FIND_OBJECT = "
         SELECT o.kind, o.sequence, o.version_id, o.modified_ms, o.size, o.etag, o.checksum_algorithm,
                o.checksum, w.canonical_id, w.display_name, o.content_id, o.metageneration, o.parts,
-               o.md5, o.crc32c, o.metadata, o.tags, o.updated_ms
+               o.md5, o.crc32c, o.metadata, o.tags, o.updated_ms, o.origin
         FROM bucket b
         LEFT JOIN object o ON o.bucket_id = b.id AND o.key = ?2
         LEFT JOIN owner w ON w.id = o.owner
@@ -60,7 +61,7 @@ statements! {
     FIND_VERSION = "
         SELECT o.kind, o.sequence, o.version_id, o.modified_ms, o.size, o.etag, o.checksum_algorithm,
                o.checksum, w.canonical_id, w.display_name, o.content_id, o.metageneration, o.parts,
-               o.md5, o.crc32c, o.metadata, o.tags, o.updated_ms
+               o.md5, o.crc32c, o.metadata, o.tags, o.updated_ms, o.origin
         FROM bucket b
         LEFT JOIN object o ON o.bucket_id = b.id AND o.key = ?2 AND o.version_id IS ?3
         LEFT JOIN owner w ON w.id = o.owner
@@ -75,17 +76,19 @@ statements! {
     INSERT_OBJECT = "
         INSERT INTO object (bucket_id, key, sequence, kind, modified_ms, size, etag, checksum_algorithm,
                             checksum, owner, content_id, metageneration, origin, parts, upload_id, md5,
-                            crc32c, metadata, tags)
-        VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 1, 0, ?11, ?12, ?13, ?14, ?15, ?16)";
+                            crc32c, metadata, tags, used_ms, fetched_ms)
+        VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 1, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?18)";
     INSERT_TOMBSTONE = "
         INSERT INTO object (bucket_id, key, sequence, kind, modified_ms, size, owner, metageneration,
                             origin, metadata)
         VALUES (?1, ?2, ?3, 2, ?4, 0, ?5, 1, 0, '{}')";
-    SET_TAGS = "UPDATE object SET tags = ?4 WHERE bucket_id = ?1 AND key = ?2 AND sequence = ?3";
+    SET_TAGS = "
+        UPDATE object SET tags = ?4, origin = 0, used_ms = NULL, fetched_ms = NULL
+        WHERE bucket_id = ?1 AND key = ?2 AND sequence = ?3";
     DELETE_OBJECT = "DELETE FROM object WHERE bucket_id = ?1 AND key = ?2 AND sequence = ?3";
     SCAN_OBJECTS = "
         SELECT o.key, o.kind, o.size, o.etag, o.modified_ms, o.checksum_algorithm, o.checksum,
-               w.canonical_id, w.display_name, o.sequence
+               w.canonical_id, w.display_name, o.sequence, o.origin
         FROM object o JOIN owner w ON w.id = o.owner
         WHERE o.bucket_id = ?1 AND o.key >= ?2 AND o.key < ?3
         ORDER BY o.key, o.sequence DESC";
@@ -93,16 +96,36 @@ statements! {
     SCAN_WHOLE_OBJECTS = "
         SELECT o.kind, o.sequence, o.version_id, o.modified_ms, o.size, o.etag, o.checksum_algorithm,
                o.checksum, w.canonical_id, w.display_name, o.content_id, o.metageneration, o.parts,
-               o.md5, o.crc32c, o.metadata, o.tags, o.updated_ms, o.key
+               o.md5, o.crc32c, o.metadata, o.tags, o.updated_ms, o.origin, o.key
         FROM object o JOIN owner w ON w.id = o.owner
         WHERE o.bucket_id = ?1 AND o.key >= ?2 AND o.key < ?3
         ORDER BY o.key, o.sequence DESC";
     UPDATE_OBJECT = "
-        UPDATE object SET metadata = ?4, metageneration = metageneration + 1, updated_ms = ?5
+        UPDATE object SET metadata = ?4, metageneration = metageneration + 1, updated_ms = ?5,
+                          origin = 0, used_ms = NULL, fetched_ms = NULL
         WHERE bucket_id = ?1 AND key = ?2 AND sequence = ?3";
     SET_DIGESTS = "
         UPDATE object SET md5 = coalesce(md5, ?2), crc32c = coalesce(crc32c, ?3)
         WHERE content_id = ?1 AND size = ?4";
+
+    // What is cached.
+    UNDELETE = "DELETE FROM object WHERE bucket_id = ?1 AND key = ?2 AND kind = 2";
+    NOTE_USED = "
+        UPDATE object SET used_ms = max(used_ms, ?3)
+        WHERE bucket_id = (SELECT id FROM bucket WHERE name = ?1) AND key = ?2 AND +origin = 1";
+    SUM_CACHED = "
+        SELECT count(*), coalesce(sum(size), 0) FROM object INDEXED BY object_used WHERE origin = 1";
+    LEAST_USED = "
+        SELECT bucket_id, key, sequence, size, content_id FROM object
+        WHERE origin = 1 ORDER BY used_ms LIMIT ?1";
+    FETCHED_BEFORE = "
+        SELECT bucket_id, key, sequence, size, content_id FROM object
+        WHERE origin = 1 AND fetched_ms < ?2 ORDER BY fetched_ms LIMIT ?1";
+    GARBAGE_CACHED = "
+        INSERT INTO garbage (sequence, content_id)
+        SELECT ?2, o.content_id FROM object o
+        WHERE o.bucket_id = ?1 AND o.content_id IS NOT NULL AND NOT EXISTS (
+            SELECT 1 FROM object x WHERE x.content_id = o.content_id AND x.bucket_id <> ?1)";
 
     // Contents and blobs.
     INSERT_BLOB = "INSERT INTO blob (id, name, size, md5, bytes) VALUES (?1, ?2, ?3, ?4, ?5)";

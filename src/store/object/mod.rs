@@ -1,11 +1,14 @@
 //! Objects: what one committed version is, and what can be asked of it.
 
+mod cache;
 mod copy;
 mod find;
 mod put;
 mod tags;
 mod update;
 
+pub use cache::Cached;
+pub(super) use cache::{Eviction, cache, evict, note_used, undelete};
 pub(super) use copy::{copy, source};
 pub(super) use find::{Kind, current, find, find_row, object};
 pub(super) use put::{delete, insert_content, put, replace};
