@@ -20,7 +20,7 @@ use crate::server::telemetry::Telemetry;
 use crate::server::{Faces, Listener, Parts, StopSignals};
 use crate::store::{self, NewBucket, Store};
 use crate::view::{self, View};
-use crate::{archive, gcs, s3, upstream};
+use crate::{admin, archive, gcs, s3, upstream};
 
 /// The arguments of `serve`.
 #[derive(Debug, Args)]
@@ -138,9 +138,11 @@ fn faces(settings: &Settings, store: &Store, known: Vec<Credential>) -> Result<F
         config: settings.cache,
         clock: Clock::System,
     });
+    let credentials = Credentials::new(known)?;
+    let meter = Meter::default();
     let s3 = s3::Service::new(s3::Inner {
         view: view.clone(),
-        credentials: Credentials::new(known)?,
+        credentials: credentials.clone(),
         anonymous: settings.anonymous.clone(),
         limits: settings.limits,
         config: settings.s3.clone(),
@@ -154,9 +156,16 @@ fn faces(settings: &Settings, store: &Store, known: Vec<Credential>) -> Result<F
     });
     let archive_hosts = settings.archive.iter().flat_map(archive::Config::hosts).cloned().collect();
     let archive = archive::Service::new(archive::Inner {
-        view,
+        view: view.clone(),
         anonymous: settings.anonymous.clone(),
         trees: settings.archive.clone(),
+    });
+    let admin = admin::Service::new(admin::Inner {
+        view: view.clone(),
+        credentials,
+        meter: meter.clone(),
+        limits: settings.limits,
+        started: Clock::System.now(),
     });
     let mut seed = [0_u8; 8];
     getrandom::fill(&mut seed).map_err(crate::config::Error::Random)?;
@@ -164,13 +173,14 @@ fn faces(settings: &Settings, store: &Store, known: Vec<Credential>) -> Result<F
         s3,
         gcs,
         archive,
-        store: store.clone(),
+        admin,
+        view,
         archive_hosts,
         trusted_proxies: settings.server.trusted_proxies.clone(),
         stall_timeout: settings.server.limits.stall_timeout,
         seed: u64::from_ne_bytes(seed),
         clock: Clock::System,
-        meter: Meter::default(),
+        meter,
     }))
 }
 

@@ -1,0 +1,1 @@
+//! The face over a store of its own.
