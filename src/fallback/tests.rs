@@ -182,16 +182,26 @@ fn credentials_that_are_not_in_the_environment_are_an_error_with_their_names() {
 fn rules_say_what_is_wrong_with_them() {
     const TO: &str = "to = \"https://a.example/\"\n";
     const S3: &str = "s3 = { bucket = \"prod\", region = \"us-east-1\", credentials = \"PROD\" }\n";
+    const OPEN: &str = "s3 = { bucket = \"prod\", region = \"us-east-1\" }\n";
+    const GCS: &str = "gcs = { bucket = \"prod\" }\n";
     for (body, said) in [
-        ("mode = \"auto\"\n".to_owned() + TO, "mode = \"auto\" is not supported yet"),
-        ("mode = \"proxy\"\n".to_owned() + TO, "mode = \"proxy\" is not supported yet"),
-        ("mode = \"cache\"\n".to_owned() + TO, "mode = \"cache\" is not supported yet"),
-        ("mode = \"redirect\"\nlist = \"merge\"\n".to_owned() + TO, "list = \"merge\" is not supported yet"),
-        ("mode = \"redirect\"\nprobe = true\n".to_owned() + TO, "probe = true is not supported yet"),
-        ("mode = \"redirect\"\ngcs = { bucket = \"prod\" }\n".to_owned(), "`gcs` is not supported yet"),
         ("mode = \"redirect\"\n".to_owned(), "needs `to`"),
-        ("mode = \"redirect\"\n".to_owned() + S3, "needs `to`"),
-        ("mode = \"presign\"\n".to_owned() + TO, "needs `s3`"),
+        ("mode = \"auto\"\n".to_owned(), "or a bucket: `s3` or `gcs`"),
+        ("mode = \"presign\"\n".to_owned() + TO, "needs `s3` or `gcs` with a key pair"),
+        ("mode = \"presign\"\n".to_owned(), "needs `s3` or `gcs`"),
+        ("mode = \"presign\"\n".to_owned() + OPEN, "with a key pair"),
+        ("mode = \"presign\"\n".to_owned() + GCS, "with a key pair"),
+        ("mode = \"proxy\"\n".to_owned() + TO + GCS, "both `to` and `gcs`"),
+        ("mode = \"proxy\"\n".to_owned() + S3 + GCS, "both `s3` and `gcs`"),
+        ("mode = \"proxy\"\n".to_owned() + S3 + GCS + TO, "`to`, `s3` and `gcs`"),
+        ("mode = \"proxy\"\nstatus = 302\n".to_owned() + TO, "sends none: leave it out"),
+        ("mode = \"cache\"\nstatus = 302\n".to_owned() + TO, "sends none: leave it out"),
+        ("mode = \"auto\"\nexpires = \"1h\"\n".to_owned() + TO, "`expires` is about signed addresses"),
+        ("mode = \"redirect\"\nexpires = \"1h\"\n".to_owned() + S3, "`expires` is about signed addresses"),
+        ("mode = \"proxy\"\nhosts = [\"https://cdn.example\"]\n".to_owned() + TO, "is not a host"),
+        ("mode = \"proxy\"\nclients = []\n".to_owned() + TO, "`clients` is empty"),
+        ("mode = \"proxy\"\nclients = [\"curl\"]\n".to_owned() + TO, "curl"),
+        ("mode = \"deny\"\nprevious_only = true\n".to_owned(), "put it on the rule that answers"),
         ("mode = \"presign\"\n".to_owned() + S3 + TO, "both `to` and `s3`"),
         ("mode = \"presign\"\nexpires = \"8d\"\n".to_owned() + S3, "1s to 7 days"),
         ("mode = \"presign\"\nexpires = \"-1h\"\n".to_owned() + S3, "1s to 7 days"),
@@ -199,8 +209,8 @@ fn rules_say_what_is_wrong_with_them() {
         ("mode = \"redirect\"\nstatus = 301\n".to_owned() + TO, "write 302 or 307"),
         ("mode = \"redirect\"\nmethods = []\n".to_owned() + TO, "`methods` is empty"),
         ("mode = \"redirect\"\nmethods = [\"PUT\"]\n".to_owned() + TO, "PUT"),
-        ("mode = \"redirect\"\nlist = \"all\"\n".to_owned() + TO, "write \"local\""),
-        ("mode = \"tunnel\"\n".to_owned() + TO, "\"redirect\", \"presign\" or \"deny\""),
+        ("mode = \"redirect\"\nlist = \"all\"\n".to_owned() + TO, "write \"merge\", \"index\" or \"local\""),
+        ("mode = \"tunnel\"\n".to_owned() + TO, "\"proxy\", \"cache\" or \"deny\""),
         ("mode = \"redirect\"\nto = \"https://a.example/x\"\n".to_owned(), "must end in '/'"),
         ("mode = \"redirect\"\nttl = 3\n".to_owned() + TO, "ttl"),
         (TO.to_owned(), "mode"),
@@ -227,6 +237,10 @@ fn a_rule_that_is_shown_reads_back_as_itself() {
     for text in [
         "match = \"pub/**\"\nmode = \"redirect\"\nto = \"https://a.example/b/\"\nstatus = 307\nmethods = [\"HEAD\"]",
         "match = \"pub/**\"\nmode = \"deny\"",
+        "match = \"a\"\nmode = \"auto\"\nto = \"https://a.example/\"\nclients = [\"sdk\"]\nprevious_only = true\nprobe = true",
+        "match = \"a\"\nmode = \"auto\"\nexpires = \"5m\"\ns3 = { bucket = \"prod\", region = \"us-east-1\", credentials = \"PROD\" }",
+        "match = \"a\"\nmode = \"cache\"\nlist = \"index\"\nhosts = [\"*.b.example\", \"a.example\"]\ns3 = { bucket = \"prod\", region = \"us-east-1\" }",
+        "match = \"a\"\nmode = \"proxy\"\nlist = \"local\"\ngcs = { bucket = \"prod\" }",
         "match = \"a\"\nmode = \"presign\"\nexpires = \"2h\"\ns3 = { bucket = \"prod\", region = \"us-east-1\", credentials = \"PROD\" }",
     ] {
         let shown = toml::to_string(&rule(text).expect("a rule")).expect("TOML");
