@@ -51,6 +51,12 @@ impl Client {
         Ok(Self(Arc::new(Inner { exchange, stage, upstreams: Mutex::default() })))
     }
 
+    /// Whether a request that passed these stages may lead on to an upstream; a request that joins
+    /// what others wait for must ask, lest it waits for itself.
+    pub fn check_hops(&self, upstream: &Upstream, hops: &Hops) -> Result<(), Error> {
+        self.check_loop(hops, &self.state(upstream))
+    }
+
     /// Reads a key: GET or HEAD. `None` if upstream says that there is none (404, 410); that is
     /// remembered for [`Config::absent_ttl`].
     pub async fn read(&self, read: Read<'_>) -> Result<Option<Answer>, Error> {

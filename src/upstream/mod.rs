@@ -173,7 +173,7 @@ pub struct Health {
 }
 
 /// Why an upstream did not answer. Each names the upstream. There is no "not found" here.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// 504: it did not answer in time.
     #[error("{upstream} did not answer within the time allowed")]

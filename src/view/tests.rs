@@ -1,0 +1,1 @@
+//! The view over a real store and small servers.
