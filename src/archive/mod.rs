@@ -17,7 +17,7 @@ mod tests;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use http::header::{ACCEPT, ALLOW, VARY};
+use http::header::{ACCEPT, ALLOW, RETRY_AFTER, VARY};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 pub use config::{Config, InvalidConfig};
@@ -31,6 +31,7 @@ use crate::protocol::auth::Identity;
 use crate::protocol::body::ResponseBody;
 use crate::protocol::outcome::{Answered, Face, Outcome};
 use crate::protocol::request::{Context, Request, Response};
+use crate::protocol::trouble::Trouble;
 use crate::store;
 use crate::view::View;
 
@@ -63,6 +64,8 @@ enum Failure {
     #[error(transparent)]
     Store(#[from] store::Error),
     #[error(transparent)]
+    View(#[from] crate::view::Error),
+    #[error(transparent)]
     Presign(#[from] crate::fallback::PresignFailed),
 }
 
@@ -87,14 +90,45 @@ impl Service {
         let path = request.uri().path();
         let response = match call.answer(path, &mut outcome).await {
             Ok(response) => response,
-            Err(failure) => {
-                outcome.fail(&failure);
-                page::words(StatusCode::INTERNAL_SERVER_ERROR, "The store failed; its log says why.")
-            }
+            Err(failure) => failure.answer(&mut outcome),
         };
         let response =
             if method == ReadMethod::Head { response.map(|_| ResponseBody::empty()) } else { response };
         outcome.attach(response)
+    }
+}
+
+impl Failure {
+    /// A plain page, and what the log says. Trouble of production names it.
+    fn answer(self, outcome: &mut Outcome) -> Response {
+        let ours = |outcome: &mut Outcome, failed: &dyn std::error::Error| {
+            outcome.fail(failed);
+            page::words(StatusCode::INTERNAL_SERVER_ERROR, "The store failed; its log says why.")
+        };
+        let failed = match self {
+            Self::Store(failed) => return ours(outcome, &failed),
+            Self::Presign(failed) => return ours(outcome, &failed),
+            Self::View(failed) => failed,
+        };
+        match Trouble::of(failed) {
+            Trouble::Store(failed) => ours(outcome, &failed),
+            Trouble::Condition(failed) => {
+                outcome.answered = Answered::Rejected;
+                page::words(StatusCode::PRECONDITION_FAILED, &failed.to_string())
+            }
+            Trouble::NotMappable(failed) => {
+                outcome.answered = Answered::Absent;
+                page::words(StatusCode::NOT_FOUND, &failed.to_string())
+            }
+            Trouble::Upstream { kind, upstream, error } => {
+                outcome.upstream_failed(&upstream, &error);
+                let mut response = page::words(kind.status(), &format!("{error}."));
+                if let Some(seconds) = kind.retry_after() {
+                    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+                }
+                response
+            }
+        }
     }
 }
 

@@ -19,5 +19,6 @@ pub mod outcome;
 pub mod query;
 pub mod read;
 pub mod request;
+pub mod trouble;
 
 pub use limits::Config;
