@@ -14,6 +14,7 @@ use super::{Inner, response};
 use crate::protocol::request::Response;
 use crate::store::Store;
 use crate::upstream::Health;
+use crate::view::Stats;
 
 /// The media type of what Prometheus reads.
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -42,6 +43,7 @@ pub(super) fn get(service: &Inner) -> Response {
     ours.register("build", "What is running", build);
     service.meter.register(ours);
     store(ours, service.view.store());
+    cache(ours, &service.view.stats());
     upstreams(ours, &service.view.upstream().health());
     let mut text = String::new();
     if let Err(error) = prometheus_client::encoding::text::encode(&mut text, &registry) {
@@ -67,6 +69,22 @@ fn store(registry: &mut Registry, store: &Store) {
         }
         Err(error) => tracing::warn!(%error, "what is cached could not be counted"),
     }
+}
+
+fn cache(registry: &mut Registry, stats: &Stats) {
+    let Stats { hits, fills, fill_bytes, failures, evictions, flights } = *stats;
+    for (name, help, value) in [
+        ("cache_hits", "Lookups that a cached object answered", hits),
+        ("cache_fills", "Objects of production that were fetched and kept", fills),
+        ("cache_filled_bytes", "Their bytes", fill_bytes),
+        ("cache_failures", "Fetches that failed or did not fit what was announced", failures),
+        ("cache_evictions", "Cached objects that made room", evictions),
+    ] {
+        let counter = Counter::<u64>::default();
+        counter.inc_by(value);
+        registry.register(name, help, counter);
+    }
+    gauge(registry, "cache_flights", "Fetches under way or waiting for their turn", flights);
 }
 
 fn upstreams(registry: &mut Registry, health: &[Health]) {

@@ -11,9 +11,12 @@ mod fsck;
 mod heartbeat;
 mod presign;
 mod serve;
+mod serving;
+mod stage;
 #[cfg(test)]
 mod tests;
 mod welcome;
+mod wire;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

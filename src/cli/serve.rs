@@ -10,9 +10,10 @@ use super::credential;
 use super::failure::Failure;
 use super::flags;
 use super::print;
+use super::serving::{Announced, Serving};
 use super::welcome::{self, Secret, Welcome};
 use crate::clock::Clock;
-use crate::config::{Environment, Settings, credentials};
+use crate::config::{Environment, Settings, credentials, reachable};
 use crate::model::{Credential, Owner};
 use crate::protocol::auth::Credentials;
 use crate::protocol::meter::Meter;
@@ -71,6 +72,7 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     let first = welcome::most_able(&known).cloned();
     make_buckets(&store, &settings, first.as_ref()).await?;
     let faces = faces(&settings, &store, known)?;
+    let announced = serving(&settings, &listener)?;
     if let Some(credential) = &first {
         print(&welcome_text(&settings, &listener, &store, credential, secret)?)?;
     }
@@ -80,19 +82,37 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
         ephemeral = settings.ephemeral(),
         "ready"
     );
-    let stopped =
-        listener.serve(move |arrival, request| faces.clone().answer(arrival, request), stop(signals)).await;
+    let temporary = settings.ephemeral().then(|| settings.store.data_dir.clone());
+    let stop = stop(signals, temporary);
+    let stopped = listener.serve(move |arrival, request| faces.clone().answer(arrival, request), stop).await;
+    drop(announced);
     store.close().await;
     tracing::info!(cut_off = stopped.cut_off, "stopped");
     Ok(())
 }
 
-/// Done at the first signal; the second one ends the process on the spot.
-async fn stop(mut signals: StopSignals) {
+/// Writes down how commands on this machine reach the server.
+fn serving(settings: &Settings, listener: &Listener) -> Result<Announced, Failure> {
+    let certificate = settings.server.tls.as_ref().map(|tls| &tls.certificate);
+    Serving {
+        url: format!("{}://{}", listener.scheme(), reachable(listener.address())),
+        pid: std::process::id(),
+        certificate: certificate.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone())),
+    }
+    .announce(&settings.store.data_dir)
+    .map_err(|source| Failure::io("cannot write serving.json into the data folder", source))
+}
+
+/// Done at the first signal; the second one ends the process on the spot. What only this process
+/// could need goes all the same.
+async fn stop(mut signals: StopSignals, temporary: Option<PathBuf>) {
     let first = signals.next().await;
     tracing::info!(signal = ?first, "stopping: finishing what is in flight; another signal ends at once");
     tokio::spawn(async move {
         let second = signals.next().await;
+        if let Some(folder) = temporary {
+            drop(std::fs::remove_dir_all(folder));
+        }
         std::process::exit(i32::from(second.exit_code()));
     });
 }
@@ -129,15 +149,20 @@ async fn make_buckets(
     Ok(())
 }
 
-fn faces(settings: &Settings, store: &Store, known: Vec<Credential>) -> Result<Faces, Failure> {
-    let view = View::new(view::Parts {
+/// What is here, over what production has.
+pub(super) fn view(settings: &Settings, store: &Store) -> Result<View, Failure> {
+    Ok(View::new(view::Parts {
         store: store.clone(),
         fallback: settings.fallback.clone(),
         upstream: upstream::Client::new(settings.upstream.clone(), Clock::System)
             .map_err(|source| Failure::io("cannot read upstream.ca_file", source))?,
         config: settings.cache,
         clock: Clock::System,
-    });
+    }))
+}
+
+fn faces(settings: &Settings, store: &Store, known: Vec<Credential>) -> Result<Faces, Failure> {
+    let view = view(settings, store)?;
     let credentials = Credentials::new(known)?;
     let meter = Meter::default();
     let s3 = s3::Service::new(s3::Inner {
