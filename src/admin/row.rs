@@ -46,6 +46,9 @@ pub enum InvalidRow {
         "{0}; write a line such as {{\"key\": \"pub/a\", \"size\": 12, \"md5\": \"…\", \"modified\": \"2026-11-20T21:20:19Z\"}}"
     )]
     Json(String),
+    /// Not the archive's listing of a folder.
+    #[error("not a listing {{\"prefixes\": […], \"files\": [{{\"name\": …, \"size\": …}}]}}: {}", without_place(.0))]
+    Listing(String),
     /// A key that no object can have.
     #[error("key: {0}")]
     Key(#[from] crate::model::InvalidObjectKey),
