@@ -189,12 +189,12 @@ impl Rule {
 
     /// Whether the rule is for this read.
     pub fn applies(&self, key: &str, method: ReadMethod, client: ClientKind) -> Applies {
-        if !self.methods.contains(&method) {
+        if !self.pattern.matches(key) {
+            Applies::OtherKeys
+        } else if !self.methods.contains(&method) {
             Applies::OtherMethod
         } else if !self.clients.contains(&client) {
             Applies::OtherClients
-        } else if !self.pattern.matches(key) {
-            Applies::OtherKeys
         } else {
             Applies::Yes
         }
