@@ -11,7 +11,6 @@ use tokio::sync::OnceCell;
 
 use super::head::{derived_tag, md5_of, unknown_time};
 use super::memory::Memory;
-use super::request::bucket;
 use super::state::{footprint, lock};
 use super::{Error, ListAsk, ListEntry, ListPage, Remote};
 use crate::fallback::Upstream;
@@ -37,7 +36,7 @@ const LAST: char = '\u{10FFFF}';
 
 /// The address of a page; `None` for an upstream that is no bucket.
 pub(super) fn url(upstream: &Upstream, ask: &ListAsk, token: Option<&str>) -> Option<String> {
-    let bucket = bucket(upstream)?;
+    let bucket = upstream.place().bucket()?;
     let keys_max = ask.keys_max.clamp(1, KEYS_MAX).to_string();
     let start_after = start_after(ask);
     let query = [
