@@ -5,13 +5,14 @@ use tokio::sync::oneshot;
 use super::bucket::{Bucket, NewBucket};
 use super::change::Change;
 use super::error::Error;
+use super::inventory::{Crawl, CrawlStep, Dropped, InventoryRow};
 use super::object::{
     CacheObject, Cached, CopyObject, DeleteObject, Deleted, Eviction, Object, ObjectRef, PutObject,
     SetDigests, UpdateObject,
 };
 use super::sweep::Swept;
 use super::upload::{CompleteUpload, CopyPart, NewUpload, Part, PutPart, Upload, UploadRef};
-use crate::model::{BucketName, ObjectKey, Tags};
+use crate::model::{BucketName, ObjectKey, Tags, Timestamp};
 
 /// Where an answer goes. Whoever asked may be gone: the work is done all the same.
 pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
@@ -39,6 +40,11 @@ pub(super) enum Job {
     CopyPart(Box<CopyPart>, Reply<Part>),
     CompleteUpload(Box<CompleteUpload>, Reply<Object>),
     AbortUpload(UploadRef, Reply<()>),
+    AddInventory(BucketName, Vec<InventoryRow>, Reply<()>),
+    CoverInventory(BucketName, String, Timestamp, Reply<()>),
+    /// Removes some of an imported index.
+    DropInventory(BucketName, String, Reply<Dropped>),
+    KeepCrawl(Box<CrawlStep>, Reply<Crawl>),
     /// Removes some of the content that became garbage at this sequence number or earlier.
     Sweep(u64, Reply<Swept>),
     /// Runs SQL on the writing connection, so that tests can make it fail.
@@ -65,6 +71,8 @@ pub(super) enum Answer {
     Deletions(Held<Deletions>),
     Upload(Held<Upload>),
     Part(Held<Part>),
+    Dropped(Held<Dropped>),
+    Crawl(Held<Crawl>),
     Swept(Held<Swept>),
     /// `Close` has none.
     None,
@@ -81,6 +89,8 @@ impl Job {
             Self::PutPart(part, _) => part.staged.inline_bytes(),
             Self::DeleteObjects(_, deletes, _) => deletes.len() * 4096,
             Self::CompleteUpload(complete, _) => complete.parts.len() * 256,
+            Self::AddInventory(_, rows, _) => rows.len() * 256,
+            Self::KeepCrawl(step, _) => (step.rows.len() + step.done.len() + step.found.len()) * 256,
             Self::CreateBucket(..)
             | Self::DeleteBucket(..)
             | Self::CopyObject(..)
@@ -91,6 +101,8 @@ impl Job {
             | Self::CopyPart(..)
             | Self::SetTags(..)
             | Self::AbortUpload(..)
+            | Self::CoverInventory(..)
+            | Self::DropInventory(..)
             | Self::Sweep(..)
             | Self::Close => 0,
             #[cfg(test)]
@@ -100,7 +112,7 @@ impl Job {
 
     /// Does the work, if the group's transaction could be begun.
     pub(super) fn run(self, change: &mut Change, begun: &Result<(), Error>) -> Answer {
-        use super::{bucket, object, upload};
+        use super::{bucket, inventory, object, upload};
         let mut run = Run { change, begun };
         match self {
             Self::CreateBucket(new, reply) => {
@@ -154,6 +166,19 @@ impl Job {
             Self::AbortUpload(upload, reply) => {
                 Answer::Nothing(run.held(reply, |change| upload::abort(change, &upload)))
             }
+            Self::AddInventory(bucket, rows, reply) => {
+                Answer::Nothing(run.held(reply, |change| inventory::add(change, &bucket, rows)))
+            }
+            Self::CoverInventory(bucket, prefix, taken, reply) => {
+                let work = |change: &mut Change| inventory::cover(change, &bucket, &prefix, taken);
+                Answer::Nothing(run.held(reply, work))
+            }
+            Self::DropInventory(bucket, prefix, reply) => {
+                Answer::Dropped(run.held(reply, |change| inventory::drop_part(change, &bucket, &prefix)))
+            }
+            Self::KeepCrawl(step, reply) => {
+                Answer::Crawl(run.held(reply, |change| inventory::keep(change, *step)))
+            }
             Self::Sweep(up_to, reply) => Answer::Swept(run.held(reply, |change| change.sweep(up_to))),
             #[cfg(test)]
             Self::Sql(sql, reply) => Answer::Nothing(
@@ -192,6 +217,8 @@ impl Answer {
             Self::Deletions(held) => held.send(committed),
             Self::Upload(held) => held.send(committed),
             Self::Part(held) => held.send(committed),
+            Self::Dropped(held) => held.send(committed),
+            Self::Crawl(held) => held.send(committed),
             Self::Swept(held) => held.send(committed),
             Self::None => {}
         }

@@ -89,7 +89,7 @@ pub struct UploadScan {
 }
 
 /// The least text that a start admits.
-fn lower_bound(start: &Start, prefix: &str) -> Vec<u8> {
+pub(super) fn lower_bound(start: &Start, prefix: &str) -> Vec<u8> {
     let start = match start {
         Start::At(text) => text.as_bytes().to_vec(),
         Start::After(text) => behind(text),

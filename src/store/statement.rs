@@ -184,6 +184,66 @@ statements! {
         ORDER BY number LIMIT ?3";
     DELETE_PARTS = "DELETE FROM part WHERE upload = ?1";
 
+    // The imported index.
+    FIND_INVENTORY = "
+        SELECT i.id, i.rows FROM bucket b LEFT JOIN inventory i ON i.bucket_id = b.id WHERE b.name = ?1";
+    FIND_INVENTORY_ID = "SELECT id FROM inventory WHERE bucket_id = ?1";
+    INSERT_INVENTORY = "INSERT INTO inventory (id, bucket_id, rows) VALUES (?1, ?2, 0)";
+    COUNT_INVENTORY_ROWS = "UPDATE inventory SET rows = rows + ?2 WHERE id = ?1";
+    FIND_INVENTORY_ROW = "
+        SELECT key, size, modified_ms, etag, md5, crc32c FROM inventory_row
+        WHERE inventory_id = ?1 AND key = ?2";
+    SCAN_INVENTORY = "
+        SELECT key, size, modified_ms, etag, md5, crc32c FROM inventory_row
+        WHERE inventory_id = ?1 AND key >= ?2 AND key < ?3
+        ORDER BY key LIMIT ?4";
+    INSERT_INVENTORY_ROW = "
+        INSERT INTO inventory_row (inventory_id, key, size, modified_ms, etag, md5, crc32c)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING";
+    UPDATE_INVENTORY_ROW = "
+        UPDATE inventory_row SET size = ?3, modified_ms = ?4, etag = ?5, md5 = ?6, crc32c = ?7
+        WHERE inventory_id = ?1 AND key = ?2";
+    DELETE_INVENTORY_ROWS = "
+        DELETE FROM inventory_row WHERE inventory_id = ?1 AND key IN (
+            SELECT key FROM inventory_row WHERE inventory_id = ?1 AND key >= ?2 AND key < ?3
+            ORDER BY key LIMIT ?4)";
+    COVER_BEFORE = "
+        SELECT prefix FROM inventory_cover WHERE inventory_id = ?1 AND prefix <= ?2
+        ORDER BY prefix DESC LIMIT 1";
+    LIST_COVERS = "SELECT prefix, taken_ms FROM inventory_cover WHERE inventory_id = ?1 ORDER BY prefix";
+    UPSERT_COVER = "
+        INSERT OR REPLACE INTO inventory_cover (inventory_id, prefix, taken_ms) VALUES (?1, ?2, ?3)";
+    DELETE_COVER = "DELETE FROM inventory_cover WHERE inventory_id = ?1 AND prefix = ?2";
+    DELETE_COVERS_BELOW = "
+        DELETE FROM inventory_cover
+        WHERE inventory_id = ?1 AND prefix >= ?2 AND prefix < ?3 AND taken_ms <= ?4";
+    FIND_CRAWL = "SELECT begun_ms, pending, done FROM crawl WHERE inventory_id = ?1 AND prefix = ?2";
+    LIST_CRAWLS = "SELECT prefix FROM crawl WHERE inventory_id = ?1 ORDER BY prefix";
+    UPSERT_CRAWL = "
+        INSERT OR REPLACE INTO crawl (inventory_id, prefix, begun_ms, pending, done)
+        VALUES (?1, ?2, ?3, ?4, ?5)";
+    DELETE_CRAWL = "DELETE FROM crawl WHERE inventory_id = ?1 AND prefix = ?2";
+    LIST_CRAWL_FOLDERS = "
+        SELECT folder FROM crawl_folder WHERE inventory_id = ?1 AND prefix = ?2 ORDER BY folder LIMIT ?3";
+    INSERT_CRAWL_FOLDER = "
+        INSERT INTO crawl_folder (inventory_id, prefix, folder) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+    DELETE_CRAWL_FOLDER = "
+        DELETE FROM crawl_folder WHERE inventory_id = ?1 AND prefix = ?2 AND folder = ?3";
+    DELETE_CRAWL_FOLDERS = "DELETE FROM crawl_folder WHERE inventory_id = ?1 AND prefix = ?2";
+
+    // An imported index that was dropped.
+    DROP_INVENTORY = "UPDATE inventory SET bucket_id = NULL WHERE bucket_id = ?1 RETURNING rows";
+    NEXT_DROPPED_INVENTORY = "SELECT id FROM inventory WHERE bucket_id IS NULL LIMIT 1";
+    SWEEP_INVENTORY_ROWS = "
+        DELETE FROM inventory_row WHERE inventory_id = ?1 AND key IN (
+            SELECT key FROM inventory_row WHERE inventory_id = ?1 ORDER BY key LIMIT ?2)";
+    SWEEP_CRAWL_FOLDERS = "
+        DELETE FROM crawl_folder WHERE inventory_id = ?1 AND (prefix, folder) IN (
+            SELECT prefix, folder FROM crawl_folder WHERE inventory_id = ?1 ORDER BY prefix, folder LIMIT ?2)";
+    DELETE_COVERS = "DELETE FROM inventory_cover WHERE inventory_id = ?1";
+    DELETE_CRAWLS = "DELETE FROM crawl WHERE inventory_id = ?1";
+    DELETE_INVENTORY = "DELETE FROM inventory WHERE id = ?1";
+
     // Garbage.
     GARBAGE_PARTS = "
         INSERT INTO garbage (sequence, content_id) SELECT ?2, content_id FROM part WHERE upload = ?1";

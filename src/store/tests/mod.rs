@@ -7,6 +7,8 @@ mod failures;
 mod folder;
 mod fsck;
 mod in_memory;
+mod inventory;
+mod migration;
 mod objects;
 mod plans;
 mod scans;

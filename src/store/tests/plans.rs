@@ -51,6 +51,10 @@ fn every_statement_searches_an_index_and_sorts_nothing() {
 fn what_is_asked_of_every_request_is_a_search() {
     let connection = index();
     let expected = [
+        ("FIND_INVENTORY", "SEARCH i USING INDEX sqlite_autoindex_inventory_1 (bucket_id=?) LEFT-JOIN"),
+        ("FIND_INVENTORY_ROW", "SEARCH inventory_row USING PRIMARY KEY (inventory_id=? AND key=?)"),
+        ("SCAN_INVENTORY", "SEARCH inventory_row USING PRIMARY KEY (inventory_id=? AND key>? AND key<?)"),
+        ("COVER_BEFORE", "SEARCH inventory_cover USING PRIMARY KEY (inventory_id=? AND prefix<?)"),
         ("FETCHED_BEFORE", "SEARCH object USING COVERING INDEX object_fetched (fetched_ms<?)"),
         ("NOTE_USED", "SEARCH object USING PRIMARY KEY (bucket_id=? AND key=?)"),
         ("UNDELETE", "SEARCH object USING PRIMARY KEY (bucket_id=? AND key=?)"),
