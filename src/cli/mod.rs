@@ -160,7 +160,11 @@ fn json_line(document: &impl serde::Serialize) -> String {
 /// A key as a terminal may have it: on one line, and without commands to the terminal.
 fn plain(key: &str) -> String {
     key.chars().fold(String::new(), |mut text, letter| {
-        if letter.is_control() { text.extend(letter.escape_default()) } else { text.push(letter) }
+        if letter.is_control() {
+            text.extend(letter.escape_default())
+        } else {
+            text.push(letter)
+        }
         text
     })
 }

@@ -55,8 +55,8 @@ impl Client {
         Ok(Self(Arc::new(Inner { exchange, stage, upstreams: Mutex::default() })))
     }
 
-    /// Whether a request that passed these stages may lead on to an upstream; a request that joins
-    /// what others wait for must ask, lest it waits for itself.
+    /// Whether a request that passed these stages may lead on to an upstream. Who joins what others
+    /// have asked must ask this, lest it waits for itself.
     pub fn check_hops(&self, upstream: &Upstream, hops: &Hops) -> Result<(), Error> {
         self.check_loop(hops, &self.state(upstream))
     }

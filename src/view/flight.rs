@@ -14,9 +14,9 @@ use crate::model::{ByteRange, RangeSpec};
 use crate::store::{self, Object, Tail};
 use crate::upstream::Remote;
 
-/// Of objects up to this size no byte can be read before they are complete, as their bytes fill no
-/// buffer of the store. Whoever asks for one waits for all of it, and so a failure still has a status.
-const SMALL_BYTES: u64 = 512 << 10;
+/// Of objects up to this size few bytes can be read before they are complete, as they fill hardly a
+/// buffer of the store. Whoever asks for one waits for all of it, and a failure still has a status.
+const SMALL_BYTES: u64 = 1 << 20;
 
 /// A fetch on its way. Its task writes to it; any number of readers follow.
 #[derive(Debug)]

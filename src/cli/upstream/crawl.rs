@@ -131,16 +131,21 @@ impl Site {
         drop(turn);
         let Some(page) = page else {
             if below.is_empty() {
-                return Err(Failure::Refused(format!("{} shows nothing: it answers 404", self.upstream.name())));
+                return Err(Failure::Refused(format!(
+                    "{} shows nothing: it answers 404",
+                    self.upstream.name()
+                )));
             }
             // It went while we were on our way.
             return Ok(Found { folders: BTreeSet::new(), rows: Vec::new() });
         };
-        let bad = |told: &dyn std::fmt::Display| Failure::Refused(format!("{}{below}: {told}", self.upstream.name()));
+        let bad = |told: &dyn std::fmt::Display| {
+            Failure::Refused(format!("{}{below}: {told}", self.upstream.name()))
+        };
         let page = if page.json {
             Page::of_json(&page.text).map_err(|error| bad(&error))?
         } else {
-            let url = self.upstream.name() + &crate::fallback::encode_key(below);
+            let url = self.upstream.name() + &encoded(below);
             Page::of_html(&String::from_utf8_lossy(&page.text), &url)
         };
         let mut rows = Vec::with_capacity(page.files.len() + page.names.len());
@@ -152,7 +157,12 @@ impl Site {
     }
 
     /// Asks for each file what the page does not say.
-    async fn heads(&self, below: &str, folder: &str, names: BTreeSet<String>) -> Result<Vec<InventoryRow>, Failure> {
+    async fn heads(
+        &self,
+        below: &str,
+        folder: &str,
+        names: BTreeSet<String>,
+    ) -> Result<Vec<InventoryRow>, Failure> {
         let mut asking: JoinSet<Result<Option<InventoryRow>, Failure>> = JoinSet::new();
         for name in names {
             let (site, there, here) = (self.clone(), format!("{below}{name}"), format!("{folder}{name}"));
@@ -179,7 +189,11 @@ impl Site {
         };
         let Some(remote) = found else { return Ok(None) };
         let size_bytes = remote.size_bytes.ok_or_else(|| {
-            Failure::Refused(format!("{} does not say how large {:?} is", self.upstream.name(), there.as_str()))
+            Failure::Refused(format!(
+                "{} does not say how large {:?} is",
+                self.upstream.name(),
+                there.as_str()
+            ))
         })?;
         Ok(Some(InventoryRow {
             key,
@@ -195,4 +209,9 @@ impl Site {
         // Nothing closes the semaphore.
         Arc::clone(&self.turns).acquire_owned().await.ok()
     }
+}
+
+/// A folder as a step of an address: what links on its page are compared with, decoded again.
+fn encoded(folder: &str) -> String {
+    percent_encoding::utf8_percent_encode(folder, percent_encoding::NON_ALPHANUMERIC).to_string()
 }

@@ -169,7 +169,8 @@ fn columns(
     let columns: Vec<Option<Column>> = header.iter().map(Column::parse).collect();
     for (column, name) in [(Column::Key, "key"), (Column::Size, "size")] {
         if columns.iter().filter(|found| **found == Some(column)).count() != 1 {
-            let told = format!("the header needs exactly one column {name:?}; it has {:?}", header.as_slice());
+            let told =
+                format!("the header needs exactly one column {name:?}; it has {:?}", header.as_slice());
             return Err(BadList::at("1", &told));
         }
     }
@@ -283,7 +284,11 @@ mod tests {
             ("key\n".to_owned(), Format::Auto, "1: the header needs exactly one column \"size\""),
             ("key,size\n\"\n1\",x\n".to_owned(), Format::Csv, "2: size:"),
             ("{\"files\": [{\"name\": \"a\"}]}".to_owned(), Format::Auto, "1: not a listing"),
-            ("{\"files\": [{\"name\": \"a\", \"size\": 1, \"last_modified\": \"x\"}]}".to_owned(), Format::Auto, "file 1: modified:"),
+            (
+                "{\"files\": [{\"name\": \"a\", \"size\": 1, \"last_modified\": \"x\"}]}".to_owned(),
+                Format::Auto,
+                "file 1: modified:",
+            ),
             ("{\"prefixes\": []}".to_owned(), Format::Auto, "1: not a listing"),
         ] {
             let refused = rows(&text, format).expect_err("a mistake").to_string();

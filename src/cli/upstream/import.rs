@@ -82,7 +82,8 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Result<Ex
         Ok((taken, stage.get::<Inventory>(&known).await?))
     })?;
     print(&if arguments.json {
-        let json = serde_json::json!({ "imported": taken.rows, "rows": inventory.rows, "covers": inventory.covers });
+        let json =
+            serde_json::json!({ "imported": taken.rows, "rows": inventory.rows, "covers": inventory.covers });
         crate::cli::json_text(&json)
     } else {
         text(arguments, &taken, &inventory)
@@ -96,7 +97,8 @@ fn bar(file: &File) -> ProgressBar {
         return ProgressBar::hidden();
     }
     let bar = ProgressBar::new(file.metadata().map_or(0, |metadata| metadata.len()));
-    ProgressStyle::with_template("{bar:40} {percent}% {eta}").map_or_else(|_| bar.clone(), |style| bar.clone().with_style(style))
+    ProgressStyle::with_template("{bar:40} {percent}% {eta}")
+        .map_or_else(|_| bar.clone(), |style| bar.clone().with_style(style))
 }
 
 fn text(arguments: &Arguments, taken: &Rows, inventory: &Inventory) -> String {
@@ -115,14 +117,20 @@ fn text(arguments: &Arguments, taken: &Rows, inventory: &Inventory) -> String {
 
 /// Reads the whole list and puts its rows aside.
 fn spooled(arguments: &Arguments) -> Result<Spool, Failure> {
-    let name = if is_stdin(&arguments.file) { "standard input".into() } else { arguments.file.display().to_string() };
+    let name = if is_stdin(&arguments.file) {
+        "standard input".into()
+    } else {
+        arguments.file.display().to_string()
+    };
     let input: Box<dyn Read> = if is_stdin(&arguments.file) {
         Box::new(io::stdin().lock())
     } else {
         let opened = File::open(&arguments.file);
         Box::new(opened.map_err(|error| Failure::Usage(format!("cannot read {name}: {error}")))?)
     };
-    let aside = |source| Failure::io("cannot put the rows aside (set TMPDIR to a folder that can be written)", source);
+    let aside = |source| {
+        Failure::io("cannot put the rows aside (set TMPDIR to a folder that can be written)", source)
+    };
     let mut writer = BufWriter::new(tempfile::tempfile().map_err(aside)?);
     let mut rows = 0;
     let told = read(input, arguments.format, |place, fields| {

@@ -89,7 +89,9 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Result<Ex
         let seen = crawled?;
         Ok((seen, stage.get::<Inventory>(&of_bucket(&arguments.bucket, "inventory", &[])).await?))
     })
-    .inspect_err(|_| complain("understudy: what was found so far is kept; the same command goes on from there"))?;
+    .inspect_err(|_| {
+        complain("understudy: what was found so far is kept; the same command goes on from there")
+    })?;
     print(&if arguments.json {
         crate::cli::json_text(&serde_json::json!({
             "folders": seen.done,

@@ -48,7 +48,11 @@ impl Page {
         if let Some(name) = folders.clone().chain(files).find(is_bad) {
             return Err(InvalidPage::Name(name.chars().take(200).collect()));
         }
-        Ok(Self { folders: folders.map(str::to_owned).collect(), files: listing.files, names: BTreeSet::new() })
+        Ok(Self {
+            folders: folders.map(str::to_owned).collect(),
+            files: listing.files,
+            names: BTreeSet::new(),
+        })
     }
 
     /// Reads the links of a page at `url`, which ends in `/`: those that lead one step further down.
@@ -221,7 +225,8 @@ mod tests {
         for name in ["", "/", "..", "../x", "a/b", "."] {
             let text = serde_json::json!({ "prefixes": [name], "files": [] }).to_string();
             assert!(matches!(Page::of_json(text.as_bytes()), Err(InvalidPage::Name(_))), "{name}");
-            let text = serde_json::json!({ "prefixes": [], "files": [{ "name": name, "size": 1 }] }).to_string();
+            let text =
+                serde_json::json!({ "prefixes": [], "files": [{ "name": name, "size": 1 }] }).to_string();
             assert!(matches!(Page::of_json(text.as_bytes()), Err(InvalidPage::Name(_))), "{name}");
         }
         for text in ["", "[]", "{}", "{\"prefixes\": []}"] {

@@ -1,1 +1,0 @@
-//! The view over a real store and small servers.

@@ -1,0 +1,80 @@
+//! What happens to a key while it is on its way here.
+
+use super::production::Gate;
+use super::*;
+
+/// A flight of 3 MiB that waits at its second one.
+async fn held(fixture: &Fixture, gate: &Gate) -> Flying {
+    fixture.production.serve("a", Served::new(pattern(3 << 20)).held_at(2 << 20, gate));
+    fixture.get("a").await.expect("a flight").flying()
+}
+
+#[tokio::test]
+async fn what_is_written_during_a_flight_stays() {
+    let fixture = Fixture::new().await;
+    let gate = Gate::new();
+    let flying = held(&fixture, &gate).await;
+    fixture.put("a", b"written here").await;
+    gate.open();
+    assert!(read_whole(&flying).await == pattern(3 << 20), "who asked before gets what was there");
+    let (object, bytes) = fixture.here("a").await.expect("an object");
+    assert_eq!((object.origin, bytes.as_slice()), (Origin::Written, b"written here".as_slice()));
+    assert_eq!(fixture.view.stats().fills, 0);
+}
+
+#[tokio::test]
+async fn what_is_deleted_during_a_flight_stays_deleted() {
+    let fixture = Fixture::new().await;
+    let gate = Gate::new();
+    let flying = held(&fixture, &gate).await;
+    let materialised = async { fixture.materialise("a").await.expect("an answer") };
+    let deleted = async {
+        fixture.bury("a").await;
+        gate.open();
+    };
+    let (is_here, ()) = tokio::join!(materialised, deleted);
+    assert!(!is_here, "nothing to copy any more");
+    assert!(read_whole(&flying).await == pattern(3 << 20));
+    assert!(matches!(fixture.found("a"), Lookup::Tombstone));
+}
+
+#[tokio::test]
+async fn clients_that_leave_do_not_stop_a_flight() {
+    let fixture = Fixture::new().await;
+    let gate = Gate::new();
+    drop(held(&fixture, &gate).await);
+    gate.open();
+    fixture.landed("a").await;
+    assert!(fixture.here("a").await.is_some());
+}
+
+#[tokio::test]
+async fn who_finds_it_landed_reads_what_is_here() {
+    let fixture = Fixture::new().await;
+    fixture.production.serve("a", Served::new(pattern(3 << 20)));
+    assert!(fixture.materialise("a").await.expect("it is here"));
+    // As somebody would who had looked before the flight began.
+    let flying = fixture.get("a").await.expect("an answer").flying();
+    assert_eq!(flying.remote().size_bytes, Some(3 << 20));
+    assert!(read_whole(&flying).await == pattern(3 << 20));
+    fixture.bury("a").await;
+    assert!(matches!(fixture.get("a").await, Ok(Got::Absent)), "or that it was deleted");
+    assert_eq!(fixture.production.asked(), ["GET a"]);
+}
+
+#[tokio::test]
+async fn readers_survive_that_what_they_read_is_removed() {
+    let fixture = Fixture::with(CACHE, Config { max_bytes: Some(0), max_age: None }).await;
+    fixture.production.serve("a", Served::new(pattern(3 << 20)));
+    let flying = fixture.get("a").await.expect("a flight").flying();
+    let mut reader = flying.reader(ByteRange::whole(3 << 20));
+    let first = reader.next().await.expect("bytes").expect("readable");
+    fixture.landed("a").await;
+    fixture.view.evict().await.expect("evicted");
+    assert!(matches!(fixture.found("a"), Lookup::Absent));
+    let mut read = first.to_vec();
+    while let Some(piece) = reader.next().await {
+        read.extend_from_slice(&piece.expect("readable"));
+    }
+    assert!(read == pattern(3 << 20));
+}
