@@ -10,11 +10,17 @@ mod failure;
 mod flags;
 mod fsck;
 mod heartbeat;
+mod ls;
 mod presign;
 mod serve;
+mod serving;
+mod stage;
 #[cfg(test)]
 mod tests;
+mod undelete;
+mod upstream;
 mod welcome;
+mod wire;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -60,6 +66,13 @@ enum Command {
     Credential(credential::Command),
     /// Ask a running server for its health
     Check(check::Arguments),
+    /// List what is stored here, or what was deleted here
+    Ls(ls::Arguments),
+    /// Let production show again what was deleted here
+    Undelete(undelete::Arguments),
+    /// What is known of production: import lists of it, and say how it is
+    #[command(subcommand)]
+    Upstream(upstream::Command),
     /// Compare the index with the blobs, on a data folder that no server has open
     Fsck(fsck::Arguments),
 }
@@ -100,6 +113,9 @@ fn run(arguments: impl IntoIterator<Item = OsString>, environment: &Environment)
         Some(Command::Presign(arguments)) => presign::run(&arguments, environment),
         Some(Command::Credential(command)) => credential::run(&command, environment),
         Some(Command::Check(arguments)) => check::run(&arguments, environment),
+        Some(Command::Ls(arguments)) => ls::run(&arguments, environment),
+        Some(Command::Undelete(arguments)) => undelete::run(&arguments, environment),
+        Some(Command::Upstream(command)) => upstream::run(&command, environment),
         Some(Command::Fsck(arguments)) => fsck::run(&arguments, environment),
     };
     done.unwrap_or_else(|failure| failure.tell())
@@ -128,4 +144,27 @@ fn print(text: &str) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
+}
+
+/// A document over several lines, for people and scripts.
+fn json_text(document: &impl serde::Serialize) -> String {
+    // Documents are plain data: numbers, names and text.
+    serde_json::to_string_pretty(document).map_or_else(|_| String::new(), |text| text + "\n")
+}
+
+/// A document on one line.
+fn json_line(document: &impl serde::Serialize) -> String {
+    serde_json::to_string(document).map_or_else(|_| String::new(), |text| text + "\n")
+}
+
+/// A key as a terminal may have it: on one line, and without commands to the terminal.
+fn plain(key: &str) -> String {
+    key.chars().fold(String::new(), |mut text, letter| {
+        if letter.is_control() {
+            text.extend(letter.escape_default())
+        } else {
+            text.push(letter)
+        }
+        text
+    })
 }

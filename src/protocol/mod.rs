@@ -15,6 +15,7 @@ pub mod intake;
 pub mod limits;
 pub mod listing;
 pub mod made_tag;
+pub mod meter;
 pub mod miss;
 pub mod outcome;
 pub mod query;

@@ -4,11 +4,12 @@
 //! answer (the faces).
 
 use std::error::Error;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::StatusCode;
 
 use super::body::ByteCount;
+use super::meter::{Measured, Meter};
 use super::request::{Context, RequestId, Response};
 use crate::model::{AccessKeyId, BucketName, ObjectKey};
 use crate::store::Origin;
@@ -24,6 +25,8 @@ pub enum Face {
     Archive,
     /// Health and version for load balancers.
     Dockerflow,
+    /// The API of the stage itself.
+    Admin,
 }
 
 /// Where the answer came from, or why there was none.
@@ -87,6 +90,7 @@ pub struct Outcome {
     request_id: RequestId,
     started: Instant,
     received: ByteCount,
+    meter: Meter,
     status: Option<StatusCode>,
     bytes_out: u64,
     whole: bool,
@@ -109,6 +113,7 @@ impl Outcome {
             request_id: context.request_id,
             started: context.started,
             received: context.received.clone(),
+            meter: context.meter.clone(),
             status: None,
             bytes_out: 0,
             whole: false,
@@ -163,7 +168,9 @@ impl Outcome {
     }
 
     fn emit(&self) {
-        let duration_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let duration = self.started.elapsed();
+        self.count(duration);
+        let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let status = self.status.map(|status| status.as_u16());
         // One macro per level: the level of an event is part of its static description.
         macro_rules! event {
@@ -199,6 +206,21 @@ impl Outcome {
     }
 }
 
+impl Outcome {
+    fn count(&self, duration: Duration) {
+        self.meter.record(&Measured {
+            face: self.face.name(),
+            operation: self.operation,
+            outcome: self.answered.name(),
+            status: self.status,
+            whole: self.whole,
+            bytes_in: self.received.get(),
+            bytes_out: self.bytes_out,
+            duration,
+        });
+    }
+}
+
 impl Drop for Outcome {
     fn drop(&mut self) {
         self.emit();
@@ -230,6 +252,7 @@ impl Face {
             Self::Gcs => "gcs",
             Self::Archive => "archive",
             Self::Dockerflow => "dockerflow",
+            Self::Admin => "admin",
         }
     }
 }
@@ -336,6 +359,7 @@ mod tests {
             started: Instant::now(),
             hops: crate::upstream::Hops::default(),
             received: ByteCount::default(),
+            meter: crate::protocol::meter::Meter::default(),
         }
     }
 

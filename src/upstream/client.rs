@@ -5,6 +5,7 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode, Uri};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
@@ -12,15 +13,18 @@ use super::connect::Connector;
 use super::exchange::Exchange;
 use super::hops::StageName;
 use super::request::{Outgoing, Wanted};
+use super::{Answer, Body, Config, Error, Health, Hops, IndexPage, ListAsk, ListPage, Read, Remote};
 use super::state::{Found, State, lock};
-use super::{Answer, Body, Config, Error, Health, Hops, ListAsk, ListPage, Read, Remote};
 use super::{head, list};
 use crate::clock::Clock;
-use crate::fallback::{ReadMethod, Upstream};
-use crate::model::ObjectKey;
+use crate::fallback::{Place, ReadMethod, Upstream};
+use crate::model::{InvalidObjectKey, ObjectKey};
 
 /// What a connection holds of a body that nobody has asked for yet, and the longest head.
 const BUFFER_BYTES: usize = 128 << 10;
+
+/// The largest index that is read: a folder of some 100,000 files.
+const INDEX_BYTES_MAX: usize = 32 << 20;
 
 /// How long a connection waits for another request.
 const IDLE_TIME: Duration = Duration::from_secs(20);
@@ -122,6 +126,31 @@ impl Client {
         let state = self.state(upstream);
         self.check_loop(hops, &state)?;
         state.pages.get_or_fetch(ask, || self.fetch_page(&state, upstream, ask, hops)).await
+    }
+
+    /// What a plain server shows of a folder, which is empty or ends in `/`: as JSON if it can, else
+    /// as the page for people. `None` if it says that there is none. Nothing is remembered.
+    pub async fn index_page(&self, upstream: &Upstream, folder: &str) -> Result<Option<IndexPage>, Error> {
+        let state = self.state(upstream);
+        let bad =
+            |problem: &str| Error::Bad { upstream: state.name().to_owned(), problem: problem.to_owned() };
+        let url = match (ObjectKey::parse(folder), upstream.place()) {
+            (Ok(folder), _) => upstream.object_url(&folder)?,
+            (Err(InvalidObjectKey::Empty), Place::Url(prefix)) => prefix.as_str().to_owned(),
+            (Err(_), Place::Url(_) | Place::S3(_) | Place::Gcs(_)) => return Err(bad("has no such folder")),
+        };
+        let hops = Hops::default();
+        let outgoing = self.outgoing(&state, upstream, ReadMethod::Get, &url, Wanted::index(), &hops)?;
+        let takes = |status| matches!(status, StatusCode::OK | StatusCode::NOT_FOUND | StatusCode::GONE);
+        let answered = self.0.exchange.ask(&state, &outgoing, folder, takes).await?;
+        if answered.status != StatusCode::OK {
+            return Ok(None);
+        }
+        let content_type = answered.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let json = content_type.is_some_and(|kind| kind.starts_with("application/json"));
+        let text = answered.body.collect(INDEX_BYTES_MAX).await?;
+        let text = text.ok_or_else(|| bad("sent an index that is too long"))?;
+        Ok(Some(IndexPage { json, text }))
     }
 
     /// How every upstream is that was asked so far, by name.

@@ -155,6 +155,15 @@ pub enum ListEntry {
     CommonPrefix(String),
 }
 
+/// What a plain server shows of a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexPage {
+    /// Whether it says that it is JSON; else it is taken for HTML.
+    pub json: bool,
+    /// The document.
+    pub text: Vec<u8>,
+}
+
 /// How an upstream is.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Health {

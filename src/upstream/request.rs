@@ -13,7 +13,7 @@ use aws_sigv4::http_request::{
 use aws_sigv4::sign::v4;
 use bytes::Bytes;
 use http::header::{
-    ACCEPT_ENCODING, HOST, HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
+    ACCEPT, ACCEPT_ENCODING, HOST, HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
     IF_UNMODIFIED_SINCE, RANGE, USER_AGENT,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
@@ -49,6 +49,11 @@ impl Wanted {
             }
         }
         Self(wanted)
+    }
+
+    /// An index that a program can read. The archive wants to be asked in just this way.
+    pub(super) fn index() -> Self {
+        Self(HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]))
     }
 
     /// Whether it asks for a part.

@@ -159,6 +159,7 @@ impl Stage {
             started: std::time::Instant::now(),
             hops: crate::upstream::Hops::default(),
             received: ByteCount::default(),
+            meter: crate::protocol::meter::Meter::default(),
         };
         let mut request = http::Request::builder().method(method).uri(path);
         for (name, value) in headers {

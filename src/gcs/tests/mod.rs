@@ -101,6 +101,7 @@ impl Fixture {
             started: Instant::now(),
             hops: crate::upstream::Hops::default(),
             received: ByteCount::default(),
+            meter: crate::protocol::meter::Meter::default(),
         };
         let answer = self.service.call(&context, request.body(body).expect("a request")).await;
         let (parts, body) = answer.into_parts();

@@ -136,6 +136,7 @@ fn context(received: ByteCount) -> Context {
         started: std::time::Instant::now(),
         hops: crate::upstream::Hops::default(),
         received,
+        meter: crate::protocol::meter::Meter::default(),
     }
 }
 
