@@ -33,17 +33,15 @@ impl Tail {
         }
         let mut buffer = self.buffers.take();
         let length = length.min(buffer.room().len());
-        let outcome = match read_cached(&self.file, &mut buffer, offset, length) {
-            Some(outcome) => outcome,
-            None => {
-                let file = Arc::clone(&self.file);
-                let reading =
-                    tokio::task::spawn_blocking(move || read_waiting(&file, buffer, offset, length));
-                // The runtime drops blocking work only while it shuts down.
-                let (filled, outcome) = reading.await.map_err(|_| Error::Closed)?;
-                buffer = filled;
-                outcome
-            }
+        let outcome = if let Some(outcome) = read_cached(&self.file, &mut buffer, offset, length) {
+            outcome
+        } else {
+            let file = Arc::clone(&self.file);
+            let reading = tokio::task::spawn_blocking(move || read_waiting(&file, buffer, offset, length));
+            // The runtime drops blocking work only while it shuts down.
+            let (filled, outcome) = reading.await.map_err(|_| Error::Closed)?;
+            buffer = filled;
+            outcome
         };
         outcome.map_err(|error| Error::file(&self.path, error))?;
         Ok(Bytes::from_owner(buffer))

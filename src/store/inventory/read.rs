@@ -37,15 +37,12 @@ fn look<T>(
 
 /// Reads a row from the columns that begin with its key.
 pub(in crate::store) fn row(row: &Row<'_>) -> Result<InventoryRow, Error> {
-    let etag = match row.get_ref(3)? {
-        rusqlite::types::ValueRef::Null => None,
-        _ => Some(row::etag(row, 3)?),
-    };
+    let has_etag = row.get_ref(3)? != rusqlite::types::ValueRef::Null;
     Ok(InventoryRow {
         key: row::key(row, 0)?,
         size_bytes: row::number(row, 1)?,
         modified: row.get::<_, Option<i64>>(2)?.map(Timestamp::from_ms),
-        etag,
+        etag: has_etag.then(|| row::etag(row, 3)).transpose()?,
         md5: row::md5(row, 4)?,
         crc32c: row.get(5)?,
     })

@@ -123,7 +123,7 @@ async fn what_is_not_there_is_absent_exactly_where_everything_is_known() {
     assert!(matches!(fixture.known("x"), Known::Here(_)), "known without being covered");
     fixture.cover("", 25).await;
     assert_eq!(fixture.known("z"), Known::Absent);
-    let later = [("".to_owned(), 25), ("pub/b".to_owned(), 30)].to_vec();
+    let later = [(String::new(), 25), ("pub/b".to_owned(), 30)].to_vec();
     assert_eq!(fixture.covers(), (later, 3), "what is wider and later says it all");
 }
 
@@ -336,10 +336,12 @@ async fn fsck_finds_what_is_wrong_with_an_index_and_repair_never_makes_it_deny_w
     let tables: Vec<_> = report
         .findings
         .iter()
-        .map(|finding| match finding {
-            Finding::StrayRow { table, .. } => *table,
-            Finding::CounterBehind { used: 6003, .. } => "counter",
-            other => panic!("{other}"),
+        .map(|finding| {
+            if let Finding::StrayRow { table, .. } = finding {
+                return *table;
+            }
+            assert!(matches!(finding, Finding::CounterBehind { used: 6003, .. }), "{finding}");
+            "counter"
         })
         .collect();
     let expected = [

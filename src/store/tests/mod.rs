@@ -8,6 +8,7 @@ mod folder;
 mod fsck;
 mod in_memory;
 mod inventory;
+mod migration;
 mod objects;
 mod plans;
 mod scans;

@@ -8,7 +8,7 @@
 //! face's words for "not found".
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod production;
 
 use http::header::{
     CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, IF_MATCH, IF_MODIFIED_SINCE,

@@ -1,5 +1,7 @@
 //! Requests through the whole face, over a store of their own.
 
+mod elsewhere;
+
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt as _, Empty};
@@ -66,17 +68,28 @@ fn tree(hosts: &[&str], path: &str, buckets: &[&str]) -> Config {
 }
 
 fn fallback() -> Fallback {
+    fallback_of(&[("one", RULES)])
+}
+
+/// The rules of each bucket, with a release under test.
+fn fallback_of(buckets: &[(&str, &str)]) -> Fallback {
     #[derive(serde::Deserialize)]
     struct Rules {
         fallback: Vec<Rule>,
     }
-    let rules = toml::from_str::<Rules>(RULES).expect("rules").fallback;
+    let rules = buckets
+        .iter()
+        .map(|(name, rules)| (bucket(name), toml::from_str::<Rules>(rules).expect("rules").fallback));
     let release: ReleaseConfig = toml::from_str("under_test = [\"firefox-83.0-build2\"]").expect("a release");
-    Fallback::new([(bucket("one"), rules)], release, |_| None).expect("key pairs")
+    Fallback::new(rules, release, |_| None).expect("key pairs")
 }
 
 impl Stage {
     async fn new(trees: Vec<Config>) -> Self {
+        Self::over(fallback(), trees).await
+    }
+
+    async fn over(fallback: Fallback, trees: Vec<Config>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let clock = Clock::Fixed(Timestamp::from_ms(NOW_MS));
         let options = Options {
@@ -93,7 +106,7 @@ impl Stage {
         }
         let anonymous = ["read,list:one", "read,list:two"].map(|text| Grant::parse(text).expect("a grant"));
         let inner = Inner {
-            view: crate::view::View::over(store.clone(), fallback()),
+            view: crate::view::View::over(store.clone(), fallback),
             anonymous: anonymous.to_vec(),
             trees,
         };
