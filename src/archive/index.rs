@@ -59,7 +59,7 @@ impl Index {
                     Err(view::Error::Store(store::Error::NoSuchBucket(_))) => break,
                     page => page?,
                 };
-                for entry in page.entries {
+                for entry in &page.entries {
                     index.add(prefix, entry);
                 }
                 query.start = page.next;
@@ -76,9 +76,9 @@ impl Index {
         Ok(index)
     }
 
-    fn add(&mut self, prefix: &str, entry: Entry<Row>) {
+    fn add(&mut self, prefix: &str, entry: &Entry<Row>) {
         self.exists = true;
-        let (key, file) = match &entry {
+        let (key, file) = match entry {
             Entry::CommonPrefix(whole) | Entry::Row(Row::Rolled(whole)) => {
                 self.directories.extend(whole.strip_prefix(prefix).map(str::to_owned));
                 return;
