@@ -21,6 +21,7 @@ use http::header::{ACCEPT, ALLOW, RETRY_AFTER, VARY};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 pub use config::{Config, InvalidConfig};
+pub use route::file_at;
 
 use self::index::{ENTRIES_MAX, Index};
 use self::route::{Route, route};

@@ -5,6 +5,7 @@
 mod check;
 mod config;
 mod credential;
+mod explain;
 mod failure;
 mod flags;
 mod fsck;
@@ -50,6 +51,8 @@ enum Command {
     /// Look at settings: check them, show them, or print a preset to start from
     #[command(subcommand)]
     Config(config::Command),
+    /// Say which fallback rule decides about a key that is not here, and why; nothing is asked
+    Explain(explain::Arguments),
     /// Make a link that lets its holder read or write one object for a while
     Presign(presign::Arguments),
     /// Make a credential: a key file for clients of Google Cloud Storage
@@ -93,6 +96,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>, environment: &Environment)
         None => serve::run(&parsed.serve, environment),
         Some(Command::Serve(arguments)) => serve::run(&arguments, environment),
         Some(Command::Config(command)) => config::run(&command, environment),
+        Some(Command::Explain(arguments)) => explain::run(&arguments, environment),
         Some(Command::Presign(arguments)) => presign::run(&arguments, environment),
         Some(Command::Credential(command)) => credential::run(&command, environment),
         Some(Command::Check(arguments)) => check::run(&arguments, environment),

@@ -144,12 +144,17 @@ fn segments(text: &str) -> (Vec<Segment>, bool) {
 }
 
 /// A head that reads by itself, so that `/**` behind it means what it says. A head that ends in
-/// `**` would melt into it.
+/// `**` would melt into it, and one of nothing but `**` and `/` matches everything by itself.
 fn tree(text: &str) -> Option<Tree> {
     if text == "**" {
         return Some(Tree::Everything);
     }
-    let head = text.strip_suffix("/**").filter(|head| !head.ends_with("**"))?;
+    let head = text.strip_suffix("/**")?;
+    let means_more =
+        head.ends_with("**") || (head.contains("**") && head.trim_matches(['*', '/']).is_empty());
+    if means_more {
+        return None;
+    }
     compiled(head).ok().map(Tree::Below)
 }
 
@@ -228,6 +233,10 @@ mod tests {
             ("pub/**/private/**", "pub/a/", Share::Some),
             ("pub/**/private/**", "private/", Share::None),
             ("**/**", "a/", Share::Some),
+            ("**//**", "a/", Share::Some),
+            ("**/**//**", "a/", Share::Some),
+            ("**/a/**", "x/a/", Share::All),
+            ("*/**", "x/", Share::All),
             ("pub/*", "pub/", Share::Some),
             ("pub/*", "pub/a/", Share::None),
             ("pub/a*", "pub/b", Share::None),

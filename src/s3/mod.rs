@@ -51,6 +51,13 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    /// The bucket that a host, with or without a port, names in front of a base domain.
+    pub fn bucket_in_host<'host>(&self, host: &'host str) -> Option<&'host str> {
+        route::bucket_in_host(host, &self.base_domains)
+    }
+}
+
 /// The S3 face over one store.
 #[derive(Debug, Clone)]
 pub struct Service(Arc<Inner>);

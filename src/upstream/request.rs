@@ -20,7 +20,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use http_body_util::Empty;
 
 use super::hops::CDN_LOOP;
-use crate::fallback::{Place, ReadMethod, S3Upstream, Upstream};
+use crate::fallback::{ReadMethod, S3Upstream, Upstream};
 use crate::model::{RangeSpec, Timestamp};
 
 /// Who asks.
@@ -109,18 +109,10 @@ impl Outgoing<'_> {
         // Bytes are kept and checked as they are stored.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         headers.insert(CDN_LOOP, self.hops.clone());
-        if let Some(bucket) = bucket(self.upstream).filter(|_| with_signature) {
+        if let Some(bucket) = self.upstream.place().bucket().filter(|_| with_signature) {
             add_signature(&mut request, bucket, now)?;
         }
         Ok(request)
-    }
-}
-
-/// The bucket of an upstream that is one.
-pub(super) fn bucket(upstream: &Upstream) -> Option<&S3Upstream> {
-    match upstream.place() {
-        Place::Url(_) => None,
-        Place::S3(bucket) | Place::Gcs(bucket) => Some(bucket),
     }
 }
 
