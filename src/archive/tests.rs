@@ -446,7 +446,8 @@ async fn indexes_hold_more_than_a_page_of_a_listing() {
         stage.put("one", &format!("pub/many/{number:05}/a"), "1").await;
     }
     let answer = stage.get("/pub/many/").await;
-    assert_eq!(answer.body.matches("<td>Dir</td>").count(), 1011, "a thousand and ten, and the parent");
+    let directories = answer.body.matches("<td>Dir</td>").count();
+    assert_eq!(directories, 1011, "a thousand and ten, and the parent: {}", answer.body);
 }
 
 #[tokio::test]
@@ -473,4 +474,44 @@ async fn nothing_but_reading_is_allowed_and_paths_are_utf8() {
     assert_eq!(stage.get("/pub/%FF").await.status, StatusCode::BAD_REQUEST);
     let long = format!("/pub/{}", "a".repeat(2000));
     assert_eq!(stage.get(&long).await.status, StatusCode::NOT_FOUND);
+}
+
+fn indexed(keys: &[&str]) -> Vec<crate::store::InventoryRow> {
+    let row = |text: &&str| crate::store::InventoryRow {
+        key: key(text),
+        size_bytes: 2048,
+        modified: Some(Timestamp::from_seconds(1_500_000_000)),
+        etag: None,
+        md5: None,
+        crc32c: None,
+    };
+    keys.iter().map(row).collect()
+}
+
+#[tokio::test]
+async fn indexes_show_what_productions_imported_index_has() {
+    let stage = Stage::usual().await;
+    let keys = ["pub/a/1", "pub/a/2", "pub/a/b/3", "pub/denied/x", "else/x"];
+    stage.store.add_inventory(&bucket("one"), indexed(&keys)).await.expect("rows are kept");
+    stage.put("one", "pub/a/here", "x").await;
+    stage.delete("one", "pub/a/2").await;
+    let listed = stage.ask("GET", "ftp.example", "/pub/a/", &[("accept", "application/json")]).await;
+    assert_eq!(
+        listed.body,
+        r#"{"files":[{"last_modified":"2017-07-14T02:40:00Z","name":"1","size":2048},{"last_modified":"2026-11-20T21:20:19Z","name":"here","size":1}],"prefixes":["b/"]}"#
+    );
+    assert_eq!(stage.get("/pub/denied/").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_directory_of_the_imported_index_gets_the_slash_it_lacks() {
+    let stage = Stage::usual().await;
+    let keys = ["pub/a/b/1", "pub/denied/a/1"];
+    stage.store.add_inventory(&bucket("one"), indexed(&keys)).await.expect("rows are kept");
+    let answer = stage.get("/pub/a/b").await;
+    assert_eq!((answer.status, answer.header("location")), (StatusCode::FOUND, "/pub/a/b/"));
+    assert_eq!(stage.get("/pub/denied/a").await.status, StatusCode::NOT_FOUND);
+    stage.delete("one", "pub/a/b/1").await;
+    let gone = stage.get("/pub/a/b").await;
+    assert_eq!(gone.header("location"), "https://archive.mozilla.org/pub/a/b");
 }

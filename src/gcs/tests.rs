@@ -1,6 +1,7 @@
 //! Requests through the face, in process, over a real store.
 
 mod elsewhere;
+mod listings;
 
 use std::pin::Pin;
 use std::task::Poll;
