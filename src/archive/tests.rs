@@ -28,6 +28,7 @@ const RULES: &str = r#"
     [[fallback]]
     match = "pub/signed/**"
     mode = "presign"
+    list = "local"
     s3 = { bucket = "prod", region = "us-west-2", access_key_id = "AKIDEXAMPLE", secret_access_key = "correct-horse" }
 
     [[fallback]]

@@ -166,7 +166,6 @@ async fn what_is_not_served_says_so_by_its_name() {
     for (line, operation) in [
         ("GET /bucket?policy", "GetBucketPolicy"),
         ("PUT /bucket?versioning", "PutBucketVersioning"),
-        ("GET /bucket?versions", "ListObjectVersions"),
         ("POST /bucket", "PostObject"),
         ("GET /bucket/key?attributes", "GetObjectAttributes"),
         ("GET /bucket/key?acl", "GetObjectAcl"),
