@@ -9,6 +9,8 @@
 
 #[cfg(test)]
 pub(crate) mod production;
+#[cfg(test)]
+mod tests;
 
 use http::header::{
     CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, IF_MATCH, IF_MODIFIED_SINCE,

@@ -1,0 +1,105 @@
+//! What the request log is told of a read that goes elsewhere.
+
+use std::time::Instant;
+
+use http::HeaderMap;
+
+use super::production::{Manners, Production};
+use super::{Asked, Missed, Tags, read};
+use crate::clock::Clock;
+use crate::fallback::{ClientKind, Fallback, ReadMethod};
+use crate::model::{BucketName, ObjectKey, Owner, Timestamp};
+use crate::protocol::body::ByteCount;
+use crate::protocol::outcome::{Answered, Face, Outcome};
+use crate::protocol::request::{Context, RequestId};
+use crate::store::{Durability, NewBucket, Options, Store};
+use crate::view::View;
+
+const KEY: &str = "pub/firefox/releases/82.0/a";
+
+fn context() -> Context {
+    let now = Timestamp::from_seconds(1_795_209_619);
+    Context {
+        request_id: RequestId::new(1),
+        peer: ([127, 0, 0, 1], 1).into(),
+        scheme: http::uri::Scheme::HTTP,
+        host: http::uri::Authority::from_static("localhost:8000"),
+        now,
+        clock: Clock::Fixed(now),
+        started: Instant::now(),
+        hops: crate::upstream::Hops::default(),
+        received: ByteCount::default(),
+    }
+}
+
+/// What became of a read, and what the log will say: answered, rule, upstream.
+async fn told(
+    fallback: Fallback,
+    key: &str,
+    method: ReadMethod,
+) -> (String, Answered, Option<String>, Option<String>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let options =
+        Options { durability: Durability::Ephemeral, reserve_bytes: 0, ..Options::new(folder.path()) };
+    let store = Store::open(options).expect("a store");
+    let (bucket, key) = (BucketName::parse("bucket").expect("a name"), ObjectKey::parse(key).expect("a key"));
+    let new = NewBucket { name: bucket.clone(), region: "us".to_owned(), owner: Owner::anonymous() };
+    store.create_bucket(new).await.expect("a bucket");
+    let view = View::over(store, fallback);
+    let (context, headers) = (context(), HeaderMap::new());
+    let mut outcome = Outcome::begin(&context, Face::S3);
+    let asked = Asked {
+        bucket: &bucket,
+        key: &key,
+        method,
+        client: ClientKind::Plain,
+        headers: &headers,
+        context: &context,
+        tags: Tags::OfObjects,
+    };
+    let became = match read(&view, asked, &mut outcome).await {
+        Ok(Missed::Absent) => "absent".to_owned(),
+        Ok(Missed::Redirect(answer)) => answer.status().to_string(),
+        Ok(Missed::Found(found)) => format!("{:?}", found.extent),
+        Ok(Missed::PreconditionFailed(_)) => "412".to_owned(),
+        Ok(Missed::Unsatisfiable(_)) => "416".to_owned(),
+        Err(_) => "failed".to_owned(),
+    };
+    (became, outcome.answered, outcome.rule.take(), outcome.upstream.take())
+}
+
+#[tokio::test]
+async fn the_log_names_what_answered_its_rule_and_its_upstream() {
+    use ReadMethod::{Get, Head};
+    let production = Production::start().await;
+    production.serve(KEY, "hello");
+    let newer = KEY.replace("82.0", "83.0");
+    let rules = |mode: &str| production.rules_with("bucket", mode, &["firefox-83.0-build2"]);
+    let upstream = || Some(production.url());
+    for (mode, key, method, became, answered, named) in [
+        ("redirect", KEY, Get, "302 Found", Answered::Redirect, None),
+        ("redirect", KEY, Head, "302 Found", Answered::Redirect, None),
+        ("proxy", KEY, Get, "Whole", Answered::Proxy, upstream()),
+        ("proxy", KEY, Head, "Whole", Answered::Proxy, upstream()),
+        ("proxy", "pub/none", Get, "absent", Answered::Absent, upstream()),
+        ("cache", KEY, Get, "Whole", Answered::Fill, upstream()),
+        ("cache", KEY, Head, "Whole", Answered::Proxy, upstream()),
+    ] {
+        let told = told(rules(mode), key, method).await;
+        let rule = Some("#1 **".to_owned());
+        assert_eq!(told, (became.to_owned(), answered, rule, named), "{mode} {key} {method:?}");
+    }
+    let hidden = told(rules("proxy"), &newer, Get).await;
+    assert_eq!(hidden, ("absent".to_owned(), Answered::UnderTest, None, None));
+    let asked = production.asked();
+    assert!(!asked.iter().any(|asked| asked.contains("83.0")), "{asked:?}");
+}
+
+#[tokio::test]
+async fn trouble_is_told_with_the_rule_that_led_there() {
+    let production = Production::start().await;
+    production.behave(Manners::Failing(403));
+    let (became, _, rule, upstream) = told(production.rules("bucket", "proxy"), KEY, ReadMethod::Get).await;
+    let expected = ("failed", Some("#1 **"), Some(production.url()));
+    assert_eq!((became.as_str(), rule.as_deref(), upstream), expected);
+}
