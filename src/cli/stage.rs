@@ -89,8 +89,10 @@ pub(super) fn with<T>(
 pub(super) fn of_bucket(bucket: &BucketName, resource: &str, query: &[(&str, &str)]) -> String {
     let mut path = format!("/-/api/v1/buckets/{bucket}/{resource}");
     for (index, (name, value)) in query.iter().enumerate() {
-        let value = percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC);
-        path += &format!("{}{name}={value}", if index == 0 { '?' } else { '&' });
+        path.push(if index == 0 { '?' } else { '&' });
+        path.push_str(name);
+        path.push('=');
+        path.extend(percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC));
     }
     path
 }

@@ -90,7 +90,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Result<Ex
         Ok((seen, stage.get::<Inventory>(&of_bucket(&arguments.bucket, "inventory", &[])).await?))
     })
     .inspect_err(|_| {
-        complain("understudy: what was found so far is kept; the same command goes on from there")
+        complain("understudy: what was found so far is kept; the same command goes on from there");
     })?;
     print(&if arguments.json {
         crate::cli::json_text(&serde_json::json!({
