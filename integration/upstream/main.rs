@@ -29,6 +29,7 @@ mod listing;
 mod listing_pages;
 mod loops;
 mod modes;
+mod pages;
 mod peer;
 mod proxy;
 mod redirects;

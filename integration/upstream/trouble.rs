@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::hostile::{File, Gate, Hostile, Trick};
 use super::server::Server;
-use super::stage::{Face, content, get, put, read, rule, s3, send, stage_with, to, try_read};
+use super::stage::{Face, PRODUCTION, content, get, put, read, rule, s3, send, stage_with, to, try_read};
 
 /// Few tries, short times.
 const IMPATIENT: &str = "[upstream]\nhead_timeout = \"300ms\"\nstall_timeout = \"300ms\"\nretries = 0\nbreaker_failures = 100\n";
@@ -260,7 +260,7 @@ fn it_is_remembered_for_a_while_that_there_is_no_such_key() {
 /// What is not a listing is trouble, and never an empty bucket.
 #[test]
 fn a_listing_that_fails_is_an_error() {
-    let upstream = Hostile::with([("production/pub/a", b"bytes")]);
+    let upstream = Hostile::with([(format!("{PRODUCTION}/pub/a"), b"bytes")]);
     for trick in [
         Trick::Status(500),
         Trick::Status(403),
@@ -270,8 +270,7 @@ fn a_listing_that_fails_is_an_error() {
         Trick::Headers(vec![("Content-Length", "0".to_owned())]),
         Trick::HoldHead(Gate::default()),
     ] {
-        upstream.always("production", trick.clone());
-        upstream.always("production/", trick);
+        upstream.always(PRODUCTION, trick);
         let server = stage_with(&s3(&upstream, "proxy"), IMPATIENT);
         put(&server, "pub/here", b"here");
         for target in ["/stage?list-type=2", "/stage", "/stage?versions", "/storage/v1/b/stage/o", "/pub/"] {

@@ -79,10 +79,16 @@ impl Seen {
         found.map(|(_, value)| value.as_str())
     }
 
-    /// The path without its escapes and its first slash.
+    /// The path without its escapes and its first slash; of a listing, the bucket.
     pub(crate) fn path(&self) -> String {
         let path = self.target.split('?').next().unwrap_or_default();
-        files::decoded(path.strip_prefix('/').unwrap_or(path))
+        let path = files::decoded(path.strip_prefix('/').unwrap_or(path));
+        if self.lists() { path.trim_end_matches('/').to_owned() } else { path }
+    }
+
+    /// Whether it asks for a page of a listing.
+    pub(crate) fn lists(&self) -> bool {
+        self.query().contains_key("list-type")
     }
 
     /// The query's parameters, without their escapes.

@@ -130,9 +130,8 @@ fn well(shared: &Shared, request: &Seen) -> Plan {
     let path = request.path();
     let query = request.query();
     let state = shared.lock();
-    if query.contains_key("list-type") {
-        let bucket = path.trim_end_matches('/');
-        return page(pages::list(&state.files, bucket, &query), "application/xml");
+    if request.lists() {
+        return page(pages::list(&state.files, &path, &query), "application/xml");
     }
     if let Some(file) = state.files.get(&path) {
         let (status, headers, range) = file.answer(request);
