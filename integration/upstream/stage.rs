@@ -171,10 +171,13 @@ pub(crate) fn elements(text: &str, name: &str) -> Vec<String> {
     pieces.map(|(inside, _)| plain(inside).replace("&#34;", "\"").replace("&amp;", "&")).collect()
 }
 
-/// Runs a command of understudy: its exit code and what it printed.
+/// Runs a command of understudy with the harness's credential: its exit code, what it printed, and
+/// what it said to standard error.
 pub(crate) fn command(arguments: &[&str]) -> (Option<i32>, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_understudy"));
     server::forget_environment(&mut command);
+    command.env("UNDERSTUDY_ACCESS_KEY_ID", server::ACCESS_KEY_ID);
+    command.env("UNDERSTUDY_SECRET_ACCESS_KEY", server::SECRET_ACCESS_KEY);
     let output = command.args(arguments).output().expect("the understudy binary was built for this test");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code(), text(&output.stdout), text(&output.stderr))
@@ -186,6 +189,13 @@ pub(crate) fn succeed(arguments: &[&str]) -> String {
     let (code, printed, said) = command(arguments);
     assert_eq!(code, Some(0), "{arguments:?}\n{printed}\n{said}");
     printed
+}
+
+/// Runs a command that speaks to a running stage, and must succeed.
+#[track_caller]
+pub(crate) fn administer(server: &Server, arguments: &[&str]) -> String {
+    let endpoint = format!("http://{}", server.address());
+    succeed(&[arguments, &["--endpoint", &endpoint]].concat())
 }
 
 /// Bytes that do not repeat soon.

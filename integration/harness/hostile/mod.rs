@@ -136,6 +136,7 @@ struct State {
     running: usize,
     running_max: usize,
     closed: bool,
+    only_html: bool,
 }
 
 struct Shared {
@@ -234,6 +235,11 @@ impl Hostile {
     /// The end of [`Hostile::go_down`].
     pub(crate) fn come_back(&self) {
         self.shared.lock().closed = false;
+    }
+
+    /// From now on directories have no JSON, whoever prefers it.
+    pub(crate) fn only_html(&self) {
+        self.shared.lock().only_html = true;
     }
 
     /// The requests so far.

@@ -140,7 +140,7 @@ fn well(shared: &Shared, request: &Seen) -> Plan {
     }
     if path.is_empty() || path.ends_with('/') {
         let wants_json = request.header("accept").is_some_and(|accept| accept.contains("json"));
-        let text = if wants_json {
+        let text = if wants_json && !state.only_html {
             pages::json(&state.files, &path).map(|text| page(text, "application/json"))
         } else {
             pages::html(&state.files, &path).map(|text| page(text, "text/html; charset=utf-8"))
