@@ -30,6 +30,14 @@ pub(crate) fn run(server: &Server, program: &str, arguments: &[&str]) -> serde_j
     serde_json::from_str(last).unwrap_or_else(|error| panic!("{program}: {error}\n{stdout}\n{stderr}"))
 }
 
+/// A program of `integration/python`, to be started by the test itself.
+pub(crate) fn program(name: &str) -> Command {
+    let mut command = Command::new(programs().join("python"));
+    forget_environment(&mut command);
+    command.args(["-E", "-s", "-B"]).arg(scripts().join(name));
+    command
+}
+
 /// The programs of the virtual environment, or the reason why there are none.
 fn programs() -> &'static Path {
     match &*PROGRAMS {

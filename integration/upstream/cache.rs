@@ -55,7 +55,10 @@ fn a_file_is_fetched_once_and_served_with_production_down() {
         }
         assert_eq!(first.header("last-modified"), Some("Wed, 04 Nov 2020 10:00:00 GMT"), "{size}");
         assert_eq!(get(&server, "pub/a").header("x-amz-meta-build"), Some("7"), "{size}");
-        assert_eq!(read(&server, Face::Plain, "HEAD", "pub/a").header("content-length"), Some(&*size.to_string()));
+        assert_eq!(
+            read(&server, Face::Plain, "HEAD", "pub/a").header("content-length"),
+            Some(&*size.to_string())
+        );
         upstream.assert_not_asked("everything is here");
     }
 }
@@ -70,7 +73,9 @@ fn followers_stream_along_while_the_file_comes() {
     let mut clients: Vec<_> = (0..8).map(|_| Connection::open(server.address())).collect();
     let mut bodies = vec![vec![0; bytes.len()]; clients.len()];
     for (client, body) in clients.iter_mut().zip(&mut bodies) {
-        client.send(format!("GET {} HTTP/1.1\r\nHost: stage\r\n\r\n", path("pub/a")).as_bytes()).expect("sent");
+        client
+            .send(format!("GET {} HTTP/1.1\r\nHost: stage\r\n\r\n", path("pub/a")).as_bytes())
+            .expect("sent");
         assert_eq!(client.head().expect("a head").header("content-length"), Some("2000000"));
         client.read_exact(&mut body[..900_000]).expect("what has come is passed on");
     }

@@ -6,7 +6,8 @@ use super::hostile::{File, Gate, Hostile, Trick};
 use super::http::Answer;
 use super::server::Server;
 use super::stage::{
-    Face, PRODUCTION, content, elements, get, json, path, put, read, resource, s3, send, stage, stage_with, to,
+    Face, PRODUCTION, content, elements, get, json, path, put, read, resource, s3, send, stage, stage_with,
+    to,
 };
 
 const MODES: [&str; 4] = ["auto", "redirect", "proxy", "cache"];
@@ -27,7 +28,11 @@ fn copy(server: &Server, key: &str, lines: &str) -> Answer {
 
 /// GETs of the source.
 fn fetches(upstream: &Hostile) -> usize {
-    upstream.take_lines().iter().filter(|line| line.starts_with("GET ") && line.ends_with("pub/source")).count()
+    upstream
+        .take_lines()
+        .iter()
+        .filter(|line| line.starts_with("GET ") && line.ends_with("pub/source"))
+        .count()
 }
 
 #[test]
@@ -92,7 +97,13 @@ fn upload_part_copy_takes_whole_sources_and_ranges() {
     let upload = elements(&begun.text(), "UploadId").pop().unwrap_or_else(|| panic!("{begun:?}"));
     let part = |number: u32, lines: &str| {
         let target = format!("/stage/joined?partNumber={number}&uploadId={upload}");
-        let answer = send(&server, "PUT", &target, &format!("x-amz-copy-source: {}\r\n{lines}", path("pub/source")), b"");
+        let answer = send(
+            &server,
+            "PUT",
+            &target,
+            &format!("x-amz-copy-source: {}\r\n{lines}", path("pub/source")),
+            b"",
+        );
         assert_eq!(answer.status, 200, "{answer:?}");
         let etag = elements(&answer.text(), "ETag").pop().expect("a tag");
         format!("<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>")
@@ -113,7 +124,8 @@ fn gcs_rewrite_copy_and_compose_materialise_their_sources_once() {
         upstream.put("pub/source", file(bytes.clone()));
         let server = stage(&to(&upstream, mode));
         let source = resource("pub/source");
-        let rewritten = json(&send(&server, "POST", &format!("{source}/rewriteTo/b/stage/o/rewritten"), "", b""));
+        let rewritten =
+            json(&send(&server, "POST", &format!("{source}/rewriteTo/b/stage/o/rewritten"), "", b""));
         assert_eq!(rewritten["done"], true, "{mode}: {rewritten}");
         assert_eq!(rewritten["resource"]["contentType"], "application/x-xpinstall", "{mode}");
         let copied = json(&send(&server, "POST", &format!("{source}/copyTo/b/stage/o/copied"), "", b""));
@@ -146,7 +158,11 @@ fn metadata_and_tags_of_productions_objects_can_be_changed_here() {
         assert_eq!(elements(&answer.text(), "Value"), ["b"], "{mode}: {answer:?}");
         upstream.go_down();
         let answer = get(&server, "pub/source");
-        assert_eq!((answer.text().as_str(), answer.header("cache-control")), ("bytes", Some("no-store")), "{mode}");
+        assert_eq!(
+            (answer.text().as_str(), answer.header("cache-control")),
+            ("bytes", Some("no-store")),
+            "{mode}"
+        );
         assert_eq!(get(&server, "pub/tagged").text(), "bytes", "{mode}");
     }
 }

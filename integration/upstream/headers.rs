@@ -168,7 +168,10 @@ fn a_key_cannot_become_a_header_a_host_or_a_query() {
             assert!(answer.headers.iter().all(|(_, value)| !value.contains(['\r', '\n'])), "{answer:?}");
             match answer.header("location") {
                 Some(to) => {
-                    assert!(to.starts_with(&format!("{}{PRODUCTION}/", upstream.url())), "{mode} {key:?}: {to}");
+                    assert!(
+                        to.starts_with(&format!("{}{PRODUCTION}/", upstream.url())),
+                        "{mode} {key:?}: {to}"
+                    );
                     let path = to.split('?').next().unwrap_or_default();
                     assert!(path.bytes().all(|byte| byte.is_ascii_graphic()), "{mode} {key:?}: {to}");
                     assert!(!path.contains(['#', '@', '\\']), "{mode} {key:?}: {to}");
@@ -195,7 +198,11 @@ fn keys_with_dot_segments_do_not_exist_upstream() {
         for key in ["%2e%2e/secret", "a/%2E%2E/%2e%2e/secret", "..%2fsecret", "./a"] {
             for line in ["", "amz-sdk-request: 1\r\n"] {
                 let answer = send(&server, "GET", &format!("/{BUCKET}/{key}"), line, b"");
-                assert_eq!((answer.status, answer.header("location")), (404, None), "{mode} {key}: {answer:?}");
+                assert_eq!(
+                    (answer.status, answer.header("location")),
+                    (404, None),
+                    "{mode} {key}: {answer:?}"
+                );
             }
         }
         upstream.assert_not_asked(mode);

@@ -10,8 +10,12 @@ use super::stage::{
 };
 
 /// Keys that the indexes of these tests name, with their sizes.
-const KEYS: [(&str, u64); 4] =
-    [("pub/a b+%.txt", 5), ("pub/firefox/releases/82.0/a", 10), ("pub/firefox/releases/82.0/b", 0), ("pub/z", 7)];
+const KEYS: [(&str, u64); 4] = [
+    ("pub/a b+%.txt", 5),
+    ("pub/firefox/releases/82.0/a", 10),
+    ("pub/firefox/releases/82.0/b", 0),
+    ("pub/z", 7),
+];
 const PLAIN: [Face; 3] = [Face::Plain, Face::Sdk, Face::Archive];
 
 /// An upstream that counts as asked if anything comes, and a stage that never forgets nor tries again.
@@ -51,7 +55,8 @@ fn forms() -> [(&'static str, String, Vec<&'static str>); 3] {
         serde_json::json!({ "name": key, "size": size, "md5": md5(*size), "time": time }).to_string()
     };
     let lines: Vec<_> = KEYS.iter().map(line).collect();
-    let rows: Vec<_> = KEYS.iter().map(|(key, size)| format!("\"{key}\",{size},{},{time}", md5(*size))).collect();
+    let rows: Vec<_> =
+        KEYS.iter().map(|(key, size)| format!("\"{key}\",{size},{},{time}", md5(*size))).collect();
     let files: Vec<_> = KEYS
         .iter()
         .map(|(key, size)| serde_json::json!({ "name": &key["pub/".len()..], "size": size, "last_modified": time }))
@@ -74,7 +79,11 @@ fn an_imported_index_answers_list_head_and_existence_without_a_call() {
             for dialect in Dialect::ALL {
                 for (prefix, delimiter) in [("", ""), ("pub/", "/"), ("pub/firefox/releases/82.0/", "")] {
                     let ask = Ask { prefix, delimiter, page: 2 };
-                    assert_eq!(all(&server, dialect, ask), naive(keys, ask), "{name} {mode} {dialect:?} {ask:?}");
+                    assert_eq!(
+                        all(&server, dialect, ask),
+                        naive(keys, ask),
+                        "{name} {mode} {dialect:?} {ask:?}"
+                    );
                 }
             }
             assert_eq!(directory(&server, "pub/"), ["a b+%.txt", "firefox/", "z"], "{name} {mode}");
@@ -82,7 +91,11 @@ fn an_imported_index_answers_list_head_and_existence_without_a_call() {
                 for (key, size) in KEYS {
                     let answer = read(&server, face, "HEAD", key);
                     assert_eq!(answer.status, 200, "{name} {mode} {face:?} {key}: {answer:?}");
-                    assert_eq!(answer.header("content-length"), Some(&*size.to_string()), "{name} {mode} {key}");
+                    assert_eq!(
+                        answer.header("content-length"),
+                        Some(&*size.to_string()),
+                        "{name} {mode} {key}"
+                    );
                     let modified = Some("Wed, 04 Nov 2020 10:00:00 GMT");
                     assert_eq!(answer.header("last-modified"), modified, "{name} {mode} {key}");
                     if name != "index.json" {
@@ -141,11 +154,24 @@ fn a_second_import_replaces_what_it_covers() {
 #[test]
 fn an_index_that_does_not_read_changes_nothing_and_says_where() {
     let (_upstream, server) = scene("redirect");
-    let path = write(&server, "bad.jsonl", "{\"name\":\"pub/a\",\"size\":1}\n{\"name\":\"pub/b\",\"size\":\"much\"}\n");
+    let path = write(
+        &server,
+        "bad.jsonl",
+        "{\"name\":\"pub/a\",\"size\":1}\n{\"name\":\"pub/b\",\"size\":\"much\"}\n",
+    );
     let endpoint = format!("http://{}", server.address());
     let path = path.to_str().expect("temporary folders have names of plain text");
-    let (code, printed, said) =
-        command(&["upstream", "import", path, "--bucket", BUCKET, "--prefix", "pub/", "--endpoint", &endpoint]);
+    let (code, printed, said) = command(&[
+        "upstream",
+        "import",
+        path,
+        "--bucket",
+        BUCKET,
+        "--prefix",
+        "pub/",
+        "--endpoint",
+        &endpoint,
+    ]);
     assert_ne!(code, Some(0), "{printed}{said}");
     assert!(said.contains('2'), "the line is not named: {said}");
 }

@@ -99,7 +99,13 @@ fn directories_of_the_archive_are_the_union() {
     let upstream = production();
     let server = stage_with(&s3(&upstream, "proxy"), RELEASE);
     write(&server);
-    for folder in ["pub/", "pub/firefox/releases/", "pub/firefox/releases/gone/", "pub/firefox/releases/83.0/", "pub/z/"] {
+    for folder in [
+        "pub/",
+        "pub/firefox/releases/",
+        "pub/firefox/releases/gone/",
+        "pub/firefox/releases/83.0/",
+        "pub/z/",
+    ] {
         let wanted = naive(union(), Ask { prefix: folder, delimiter: "/", page: 1000 });
         let wanted: Vec<_> = wanted.iter().map(|key| key[folder.len()..].to_owned()).collect();
         assert_eq!(directory(&server, folder), wanted, "{folder}");
@@ -175,7 +181,8 @@ fn writes_between_two_pages_are_seen_ahead_and_never_twice() {
         let second = page(&server, dialect, ask, first.next.as_deref().unwrap_or_default());
         assert_eq!(second.entries, ["k05", "k06", "k06a", "k08", "k09"], "{dialect:?}");
         delete(&server, "k09");
-        let third = page(&server, dialect, Ask { page: 1000, ..ask }, second.next.as_deref().unwrap_or_default());
+        let third =
+            page(&server, dialect, Ask { page: 1000, ..ask }, second.next.as_deref().unwrap_or_default());
         let wanted: Vec<_> = (10..20).map(|number| format!("k{number}")).collect();
         assert_eq!(third.entries, wanted, "{dialect:?}");
         assert_eq!(third.next, None, "{dialect:?}");
@@ -191,8 +198,13 @@ fn tokens_survive_a_restart() {
     for dialect in Dialect::ALL {
         let start = || Server::start(&setup(&s3(&upstream, "proxy"), "", Some(&data)));
         let first = page(&start(), dialect, ask, "");
-        let rest = page(&start(), dialect, Ask { page: 10, ..ask }, first.next.as_deref().unwrap_or_default());
-        assert_eq!([first.entries, rest.entries].concat(), ["d0/", "d1/", "d2/", "d3/", "d4/", "d5/"], "{dialect:?}");
+        let rest =
+            page(&start(), dialect, Ask { page: 10, ..ask }, first.next.as_deref().unwrap_or_default());
+        assert_eq!(
+            [first.entries, rest.entries].concat(),
+            ["d0/", "d1/", "d2/", "d3/", "d4/", "d5/"],
+            "{dialect:?}"
+        );
     }
 }
 

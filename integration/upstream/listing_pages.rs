@@ -71,7 +71,8 @@ fn upstream_failing_in_the_middle_is_an_error_of_the_page_that_needs_it() {
     for trick in [Trick::Status(500), Trick::Status(403), Trick::HangUp, Trick::CutAfter(3000)] {
         for dialect in Dialect::ALL {
             let upstream = long();
-            let server = stage_with(&s3(&upstream, "proxy"), "[upstream]\nretries = 0\nbreaker_failures = 100");
+            let server =
+                stage_with(&s3(&upstream, "proxy"), "[upstream]\nretries = 0\nbreaker_failures = 100");
             let ask = Ask { prefix: "", delimiter: "", page: 1000 };
             let mut from = page(&server, dialect, ask, "").next;
             upstream.always(PRODUCTION, trick.clone());

@@ -2,9 +2,7 @@
 
 use super::hostile::Hostile;
 use super::http::Answer;
-use super::stage::{
-    BUCKET, Face, PRODUCTION, get, json, path, read, resource, rule, s3_place, send, stage,
-};
+use super::stage::{BUCKET, Face, PRODUCTION, get, json, path, read, resource, rule, s3_place, send, stage};
 
 const MODES: [&str; 6] = ["auto", "redirect", "presign", "proxy", "cache", "deny"];
 
@@ -120,7 +118,11 @@ fn gcs_describes_an_object_that_only_production_has() {
         let upstream = Hostile::with([("pub/a.mar", b"0123456789")]);
         let server = stage(&super::stage::to(&upstream, mode));
         let found = json(&send(&server, "GET", &resource("pub/a.mar"), "", b""));
-        assert_eq!((found["name"].as_str(), found["size"].as_str()), (Some("pub/a.mar"), Some("10")), "{mode}");
+        assert_eq!(
+            (found["name"].as_str(), found["size"].as_str()),
+            (Some("pub/a.mar"), Some("10")),
+            "{mode}"
+        );
         assert_eq!(found["md5Hash"], "eB5eJF1ptWaXm4bijSPyxw==", "{mode}: {found}");
         assert_eq!(found["bucket"], BUCKET);
         let none = send(&server, "GET", &resource("pub/none"), "", b"");

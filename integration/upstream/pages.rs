@@ -50,7 +50,8 @@ fn escaped(text: &str) -> String {
 /// Asks for one page; `from` is empty or [`Page::next`].
 #[track_caller]
 pub(crate) fn page(server: &Server, dialect: Dialect, ask: Ask<'_>, from: &str) -> Page {
-    try_page(server, dialect, ask, from).unwrap_or_else(|answer| panic!("{dialect:?} {ask:?} {from}: {answer:?}"))
+    try_page(server, dialect, ask, from)
+        .unwrap_or_else(|answer| panic!("{dialect:?} {ask:?} {from}: {answer:?}"))
 }
 
 /// The same; an answer that is no page is an error.
@@ -75,7 +76,10 @@ pub(crate) fn try_page(server: &Server, dialect: Dialect, ask: Ask<'_>, from: &s
     let sorted = found.entries.is_sorted_by(|one, two| one < two);
     assert!(sorted, "{target}: not in order: {:?}", found.entries);
     assert!(found.entries.len() <= most, "{target}: {} entries", found.entries.len());
-    assert!(found.next.is_none() || !found.entries.is_empty(), "{target}: an empty page that is not the last");
+    assert!(
+        found.next.is_none() || !found.entries.is_empty(),
+        "{target}: an empty page that is not the last"
+    );
     Ok(found)
 }
 

@@ -43,7 +43,11 @@ fn a_redirect_to_any_other_host_is_an_error_and_nothing_is_asked_there() {
             let server = stage_with(&rule("**", &rest), "[upstream]\nretries = 0");
             for face in Face::ALL {
                 let answer = read(&server, face, "GET", "pub/a");
-                assert_eq!((answer.status, answer.header("location")), (502, None), "{mode} {face:?}: {answer:?}");
+                assert_eq!(
+                    (answer.status, answer.header("location")),
+                    (502, None),
+                    "{mode} {face:?}: {answer:?}"
+                );
             }
             second.assert_not_asked("it is not in the list");
         }

@@ -7,7 +7,8 @@ use super::server::Server;
 use super::stage::{Face, PRODUCTION, content, get, put, read, rule, s3, send, stage_with, to, try_read};
 
 /// Few tries, short times.
-const IMPATIENT: &str = "[upstream]\nhead_timeout = \"300ms\"\nstall_timeout = \"300ms\"\nretries = 0\nbreaker_failures = 100\n";
+const IMPATIENT: &str =
+    "[upstream]\nhead_timeout = \"300ms\"\nstall_timeout = \"300ms\"\nretries = 0\nbreaker_failures = 100\n";
 
 /// The state of the stage as Dockerflow tells it; it is always 200.
 fn heartbeat(server: &Server) -> Value {
@@ -133,7 +134,8 @@ fn what_cannot_get_better_is_not_tried_again() {
 #[test]
 fn the_breaker_opens_and_says_so_and_closes_again() {
     let upstream = Hostile::with([("pub/a", b"bytes")]);
-    let budget = "[upstream]\nretries = 0\nbreaker_failures = 3\nbreaker_pause = \"500ms\"\nhead_timeout = \"5s\"\n";
+    let budget =
+        "[upstream]\nretries = 0\nbreaker_failures = 3\nbreaker_pause = \"500ms\"\nhead_timeout = \"5s\"\n";
     let server = stage_with(&to(&upstream, "proxy"), budget);
     put(&server, "pub/here", b"here");
     assert_eq!(get(&server, "pub/a").status, 200);

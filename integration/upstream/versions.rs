@@ -6,7 +6,8 @@ use super::pages::{Ask, Dialect, all};
 use super::stage::{Face, PRODUCTION, get, read, rule, s3, s3_place, send, stage_with, succeed};
 
 /// Two products under test.
-const UNDER_TEST: &str = "[release]\nunder_test = [\"firefox-84.0b1-build2\", \"thunderbird-78.5.0esr-build1\"]\n";
+const UNDER_TEST: &str =
+    "[release]\nunder_test = [\"firefox-84.0b1-build2\", \"thunderbird-78.5.0esr-build1\"]\n";
 
 /// Files of production, and whether they are seen.
 const FILES: [(&str, bool); 20] = [
@@ -70,12 +71,18 @@ fn listings_show_no_release_under_test() {
     wanted.sort_unstable();
     for dialect in Dialect::ALL {
         for page in [1, 4, 1000] {
-            assert_eq!(all(&server, dialect, Ask { prefix: "", delimiter: "", page }), wanted, "{dialect:?} {page}");
+            assert_eq!(
+                all(&server, dialect, Ask { prefix: "", delimiter: "", page }),
+                wanted,
+                "{dialect:?} {page}"
+            );
             let ask = Ask { prefix: "pub/firefox/releases/", delimiter: "/", page };
-            let folders = ["83.0.1/", "84.0a1/", "9.0/", "partners/"].map(|name| format!("{}{name}", ask.prefix));
+            let folders =
+                ["83.0.1/", "84.0a1/", "9.0/", "partners/"].map(|name| format!("{}{name}", ask.prefix));
             assert_eq!(all(&server, dialect, ask), folders, "{dialect:?} {page}");
             let ask = Ask { prefix: "pub/firefox/candidates/", delimiter: "/", page };
-            let folders = ["83.0-candidates/", "84.0b1-candidates/"].map(|name| format!("{}{name}", ask.prefix));
+            let folders =
+                ["83.0-candidates/", "84.0b1-candidates/"].map(|name| format!("{}{name}", ask.prefix));
             assert_eq!(all(&server, dialect, ask), folders, "{dialect:?} {page}");
         }
     }
@@ -138,10 +145,14 @@ fn explain_names_the_rule_and_the_reason_without_a_server() {
         }
     }
     let plain = told("pub/firefox/releases/82.0/a", &["--client", "plain"]);
-    assert!(plain.contains(&format!("{}{PRODUCTION}/pub/firefox/releases/82.0/a", upstream.url())), "{plain}");
+    assert!(
+        plain.contains(&format!("{}{PRODUCTION}/pub/firefox/releases/82.0/a", upstream.url())),
+        "{plain}"
+    );
     let sdk = told("pub/firefox/releases/82.0/a", &["--client", "sdk"]);
     assert_ne!(plain, sdk, "auto treats them differently");
-    let from_url = succeed(&["explain", "GET", "http://127.0.0.1:8000/stage/pub/denied/a", "--config", config]);
+    let from_url =
+        succeed(&["explain", "GET", "http://127.0.0.1:8000/stage/pub/denied/a", "--config", config]);
     assert!(from_url.contains("deny"), "{from_url}");
     upstream.assert_not_asked("explaining asks nobody");
 }
