@@ -6,6 +6,7 @@
 
 #[path = "../harness/hostile/mod.rs"]
 mod hostile;
+#[expect(dead_code, reason = "no client here ends its request early")]
 #[path = "../harness/http.rs"]
 mod http;
 #[expect(dead_code, reason = "commands are run with an environment of their own here")]
