@@ -22,6 +22,7 @@ pub mod view;
 
 pub mod protocol;
 
+pub mod admin;
 pub mod archive;
 pub mod gcs;
 pub mod s3;

@@ -40,8 +40,21 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "admin", "archive", "clock", "config", "fallback", "gcs", "model", "protocol", "s3", "server",
-            "sigv4", "store", "upstream", "view",
+            "admin",
+            "archive",
+            "clock",
+            "config",
+            "fallback",
+            "gcs",
+            "model",
+            "protocol",
+            "s3",
+            "server",
+            "signature",
+            "sigv4",
+            "store",
+            "upstream",
+            "view",
         ],
     ),
 ];

@@ -17,10 +17,11 @@ mod tests;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use http::header::{ACCEPT, ALLOW, VARY};
+use http::header::{ACCEPT, ALLOW, RETRY_AFTER, VARY};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 pub use config::{Config, InvalidConfig};
+pub use route::file_at;
 
 use self::index::{ENTRIES_MAX, Index};
 use self::route::{Route, route};
@@ -29,8 +30,10 @@ use crate::model::{BucketName, Grant, Permission};
 use crate::protocol::access::authorize;
 use crate::protocol::auth::Identity;
 use crate::protocol::body::ResponseBody;
+use crate::protocol::miss;
 use crate::protocol::outcome::{Answered, Face, Outcome};
 use crate::protocol::request::{Context, Request, Response};
+use crate::protocol::trouble::Trouble;
 use crate::store;
 use crate::view::View;
 
@@ -63,6 +66,8 @@ enum Failure {
     #[error(transparent)]
     Store(#[from] store::Error),
     #[error(transparent)]
+    View(#[from] crate::view::Error),
+    #[error(transparent)]
     Presign(#[from] crate::fallback::PresignFailed),
 }
 
@@ -87,14 +92,54 @@ impl Service {
         let path = request.uri().path();
         let response = match call.answer(path, &mut outcome).await {
             Ok(response) => response,
-            Err(failure) => {
-                outcome.fail(&failure);
-                page::words(StatusCode::INTERNAL_SERVER_ERROR, "The store failed; its log says why.")
-            }
+            Err(failure) => failure.answer(&mut outcome),
         };
         let response =
             if method == ReadMethod::Head { response.map(|_| ResponseBody::empty()) } else { response };
         outcome.attach(response)
+    }
+}
+
+impl From<miss::Failed> for Failure {
+    fn from(failed: miss::Failed) -> Self {
+        match failed {
+            miss::Failed::View(failed) => Self::View(failed),
+            miss::Failed::Presign(failed) => Self::Presign(failed),
+        }
+    }
+}
+
+impl Failure {
+    /// A plain page, and what the log says. Trouble of production names it.
+    fn answer(self, outcome: &mut Outcome) -> Response {
+        let ours = |outcome: &mut Outcome, failed: &dyn std::error::Error| {
+            outcome.fail(failed);
+            page::words(StatusCode::INTERNAL_SERVER_ERROR, "The store failed; its log says why.")
+        };
+        let failed = match self {
+            Self::Store(failed) => return ours(outcome, &failed),
+            Self::Presign(failed) => return ours(outcome, &failed),
+            Self::View(failed) => failed,
+        };
+        match Trouble::of(failed) {
+            Trouble::Store(failed) => ours(outcome, &failed),
+            Trouble::Condition(failed) => {
+                outcome.answered = Answered::Rejected;
+                page::words(StatusCode::PRECONDITION_FAILED, &failed.to_string())
+            }
+            Trouble::NotMappable(failed) => {
+                outcome.answered = Answered::Absent;
+                page::words(StatusCode::NOT_FOUND, &failed.to_string())
+            }
+            Trouble::Upstream { kind, upstream, error } => {
+                outcome.upstream_failed(&upstream, &error);
+                let mut response = page::words(kind.status(), &format!("{error}."));
+                if let Some(seconds) = kind.retry_after() {
+                    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+                }
+                response
+            }
+        }
     }
 }
 
@@ -107,7 +152,7 @@ impl Call<'_> {
             }
             Route::File { key, trees, leads_to_tree } => {
                 let buckets = self.buckets(&trees)?;
-                self.file(&key, &buckets, leads_to_tree, outcome)
+                self.file(&key, &buckets, leads_to_tree, outcome).await
             }
             Route::Directory { prefix, trees, mounts } => {
                 outcome.operation = "Index";
@@ -155,14 +200,14 @@ impl Call<'_> {
 
     async fn listed(&self, asked: Directory, outcome: &mut Outcome) -> Result<Response, Failure> {
         let Directory { prefix, buckets, mounts, root } = asked;
-        if let Some(response) = self.index_file(&prefix, &buckets, outcome)? {
+        if let Some(response) = self.index_file(&prefix, &buckets, outcome).await? {
             return Ok(response);
         }
         let allowed = self.allowed(Permission::List, &buckets, &prefix);
         if allowed.is_empty() && !buckets.is_empty() && mounts.is_empty() {
             return Ok(refused(outcome));
         }
-        let mut index = Index::read(self.service.view.store(), &allowed, &prefix).await?;
+        let mut index = Index::read(&self.service.view, &self.context.hops, &allowed, &prefix).await?;
         if !index.exists && !root && mounts.is_empty() {
             outcome.answered = Answered::Absent;
             return Ok(page::words(StatusCode::NOT_FOUND, "There is nothing in this directory."));

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::config::Config;
-use crate::model::ObjectKey;
+use crate::model::{BucketName, ObjectKey};
 use crate::signature::{encode_path, read_path};
 
 /// What a path asks for.
@@ -50,6 +50,21 @@ pub(super) fn route<'a>(configs: &'a [Config], host: &str, path: &str) -> Route<
         Ok(key) => Route::File { key, trees, leads_to_tree },
         // A longer path names nothing that could ever have been stored.
         Err(_) => Route::Directory { prefix: key.to_owned(), trees: Vec::new(), mounts: BTreeSet::new() },
+    }
+}
+
+/// The key that a path names and the buckets of the trees that it lies in, in order; no buckets
+/// stand for all of them. `None` for a directory, and for what is not a path. For `explain`.
+pub fn file_at<'a>(
+    configs: &'a [Config],
+    host: &str,
+    path: &str,
+) -> Option<(ObjectKey, Vec<&'a [BucketName]>)> {
+    match route(configs, host, path) {
+        Route::File { key, trees, .. } => {
+            Some((key, trees.into_iter().map(|tree| tree.buckets.as_slice()).collect()))
+        }
+        Route::Directory { .. } | Route::Malformed => None,
     }
 }
 

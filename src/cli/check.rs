@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 
 use super::failure::Failure;
 use super::flags;
-use super::heartbeat::{Heartbeat, Unasked, ask};
+use super::heartbeat::{Heartbeat, ask};
 use super::print;
+use super::wire::Unasked;
 use crate::config::{Environment, Settings, Span};
 
 /// The arguments of `check`.
@@ -137,7 +138,10 @@ impl Finding {
         } else if elapsed > warning {
             (State::Warning, format!("{url} is healthy but took {took} ms"))
         } else {
-            (State::Ok, format!("{url} is healthy, {took} ms"))
+            // Production that is down does not make a stage ill: another container would not reach
+            // it either.
+            let warnings = warnings(&text).map_or_else(String::new, |told| format!("; warning: {told}"));
+            (State::Ok, format!("{url} is healthy, {took} ms{warnings}"))
         };
         Self { state, text, elapsed: Some(elapsed) }
     }
@@ -169,6 +173,24 @@ fn reason(text: &str) -> String {
         let messages = document.pointer("/details/store/messages")?.as_array()?.clone();
         Some(messages.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("; "))
     });
-    let text = messages.unwrap_or_else(|| text.chars().take(200).collect());
+    one_line(&messages.unwrap_or_else(|| text.chars().take(200).collect()))
+}
+
+/// What a healthy server warns of, on one line.
+fn warnings(text: &str) -> Option<String> {
+    let document = serde_json::from_str::<Value>(text).ok()?;
+    if document.get("status")? != "warning" {
+        return None;
+    }
+    let details = document.get("details")?.as_object()?.iter();
+    let told = details.map(|(check, detail)| {
+        let messages = detail.get("messages").and_then(Value::as_array);
+        let messages: Vec<_> = messages.into_iter().flatten().filter_map(Value::as_str).collect();
+        format!("{check}: {}", messages.join("; "))
+    });
+    Some(one_line(&told.collect::<Vec<_>>().join("; ")))
+}
+
+fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -27,6 +27,13 @@ pub(super) enum Failure {
     Presign(#[from] crate::sigv4::presign::PresignError),
     #[error("{what}: {source}")]
     Io { what: &'static str, source: io::Error },
+    #[error(transparent)]
+    Unasked(#[from] super::wire::Unasked),
+    #[error(transparent)]
+    Upstream(#[from] crate::upstream::Error),
+    /// The stage did not do what was asked, in its own words.
+    #[error("{0}")]
+    Refused(String),
     /// Something that only the person at the command line can put right.
     #[error("{0}")]
     Usage(String),

@@ -1,6 +1,7 @@
 //! Flags that several commands share.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::Args;
 
@@ -19,6 +20,19 @@ pub(super) struct Place {
     /// Folder for everything that is stored [env: UNDERSTUDY_DATA_DIR] [default: understudy-data]
     #[arg(long, value_name = "DIR", help_heading = "Settings")]
     data_dir: Option<OsString>,
+}
+
+/// Which stage a command is about.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct Target {
+    /// The server to ask [default: the one that has the data folder; if none has, the folder is opened]
+    #[arg(long, value_name = "URL", help_heading = "Settings")]
+    pub(super) endpoint: Option<String>,
+    /// The certificate to know a TLS server by [env: UNDERSTUDY_TLS_CERT]
+    #[arg(long, value_name = "FILE", help_heading = "Settings")]
+    pub(super) tls_cert: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) place: Place,
 }
 
 /// Everything that the server can be told by flags.

@@ -5,15 +5,22 @@
 mod check;
 mod config;
 mod credential;
+mod explain;
 mod failure;
 mod flags;
 mod fsck;
 mod heartbeat;
+mod ls;
 mod presign;
 mod serve;
+mod serving;
+mod stage;
 #[cfg(test)]
 mod tests;
+mod undelete;
+mod upstream;
 mod welcome;
+mod wire;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -50,6 +57,8 @@ enum Command {
     /// Look at settings: check them, show them, or print a preset to start from
     #[command(subcommand)]
     Config(config::Command),
+    /// Say which fallback rule decides about a key that is not here, and why; nothing is asked
+    Explain(explain::Arguments),
     /// Make a link that lets its holder read or write one object for a while
     Presign(presign::Arguments),
     /// Make a credential: a key file for clients of Google Cloud Storage
@@ -57,6 +66,13 @@ enum Command {
     Credential(credential::Command),
     /// Ask a running server for its health
     Check(check::Arguments),
+    /// List what is stored here, or what was deleted here
+    Ls(ls::Arguments),
+    /// Let production show again what was deleted here
+    Undelete(undelete::Arguments),
+    /// What is known of production: import lists of it, and say how it is
+    #[command(subcommand)]
+    Upstream(upstream::Command),
     /// Compare the index with the blobs, on a data folder that no server has open
     Fsck(fsck::Arguments),
 }
@@ -93,9 +109,13 @@ fn run(arguments: impl IntoIterator<Item = OsString>, environment: &Environment)
         None => serve::run(&parsed.serve, environment),
         Some(Command::Serve(arguments)) => serve::run(&arguments, environment),
         Some(Command::Config(command)) => config::run(&command, environment),
+        Some(Command::Explain(arguments)) => explain::run(&arguments, environment),
         Some(Command::Presign(arguments)) => presign::run(&arguments, environment),
         Some(Command::Credential(command)) => credential::run(&command, environment),
         Some(Command::Check(arguments)) => check::run(&arguments, environment),
+        Some(Command::Ls(arguments)) => ls::run(&arguments, environment),
+        Some(Command::Undelete(arguments)) => undelete::run(&arguments, environment),
+        Some(Command::Upstream(command)) => upstream::run(&command, environment),
         Some(Command::Fsck(arguments)) => fsck::run(&arguments, environment),
     };
     done.unwrap_or_else(|failure| failure.tell())
@@ -124,4 +144,27 @@ fn print(text: &str) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
+}
+
+/// A document over several lines, for people and scripts.
+fn json_text(document: &impl serde::Serialize) -> String {
+    // Documents are plain data: numbers, names and text.
+    serde_json::to_string_pretty(document).map_or_else(|_| String::new(), |text| text + "\n")
+}
+
+/// A document on one line.
+fn json_line(document: &impl serde::Serialize) -> String {
+    serde_json::to_string(document).map_or_else(|_| String::new(), |text| text + "\n")
+}
+
+/// A key as a terminal may have it: on one line, and without commands to the terminal.
+fn plain(key: &str) -> String {
+    key.chars().fold(String::new(), |mut text, letter| {
+        if letter.is_control() {
+            text.extend(letter.escape_default())
+        } else {
+            text.push(letter)
+        }
+        text
+    })
 }

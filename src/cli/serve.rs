@@ -10,16 +10,18 @@ use super::credential;
 use super::failure::Failure;
 use super::flags;
 use super::print;
+use super::serving::{Announced, Serving};
 use super::welcome::{self, Secret, Welcome};
 use crate::clock::Clock;
-use crate::config::{Environment, Settings, credentials};
+use crate::config::{Environment, Settings, credentials, reachable};
 use crate::model::{Credential, Owner};
 use crate::protocol::auth::Credentials;
+use crate::protocol::meter::Meter;
 use crate::server::telemetry::Telemetry;
 use crate::server::{Faces, Listener, Parts, StopSignals};
 use crate::store::{self, NewBucket, Store};
 use crate::view::{self, View};
-use crate::{archive, gcs, s3, upstream};
+use crate::{admin, archive, gcs, s3, upstream};
 
 /// The arguments of `serve`.
 #[derive(Debug, Args)]
@@ -70,6 +72,7 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     let first = welcome::most_able(&known).cloned();
     make_buckets(&store, &settings, first.as_ref()).await?;
     let faces = faces(&settings, &store, known)?;
+    let announced = serving(&settings, &listener)?;
     if let Some(credential) = &first {
         print(&welcome_text(&settings, &listener, &store, credential, secret)?)?;
     }
@@ -79,19 +82,37 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
         ephemeral = settings.ephemeral(),
         "ready"
     );
-    let stopped =
-        listener.serve(move |arrival, request| faces.clone().answer(arrival, request), stop(signals)).await;
+    let temporary = settings.ephemeral().then(|| settings.store.data_dir.clone());
+    let stop = stop(signals, temporary);
+    let stopped = listener.serve(move |arrival, request| faces.clone().answer(arrival, request), stop).await;
+    drop(announced);
     store.close().await;
     tracing::info!(cut_off = stopped.cut_off, "stopped");
     Ok(())
 }
 
-/// Done at the first signal; the second one ends the process on the spot.
-async fn stop(mut signals: StopSignals) {
+/// Writes down how commands on this machine reach the server.
+fn serving(settings: &Settings, listener: &Listener) -> Result<Announced, Failure> {
+    let certificate = settings.server.tls.as_ref().map(|tls| &tls.certificate);
+    Serving {
+        url: format!("{}://{}", listener.scheme(), reachable(listener.address())),
+        pid: std::process::id(),
+        certificate: certificate.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone())),
+    }
+    .announce(&settings.store.data_dir)
+    .map_err(|source| Failure::io("cannot write serving.json into the data folder", source))
+}
+
+/// Done at the first signal; the second one ends the process on the spot. What only this process
+/// could need goes all the same.
+async fn stop(mut signals: StopSignals, temporary: Option<PathBuf>) {
     let first = signals.next().await;
     tracing::info!(signal = ?first, "stopping: finishing what is in flight; another signal ends at once");
     tokio::spawn(async move {
         let second = signals.next().await;
+        if let Some(folder) = temporary {
+            drop(std::fs::remove_dir_all(folder));
+        }
         std::process::exit(i32::from(second.exit_code()));
     });
 }
@@ -128,18 +149,25 @@ async fn make_buckets(
     Ok(())
 }
 
-fn faces(settings: &Settings, store: &Store, known: Vec<Credential>) -> Result<Faces, Failure> {
-    let view = View::new(view::Parts {
+/// What is here, over what production has.
+pub(super) fn view(settings: &Settings, store: &Store) -> Result<View, Failure> {
+    Ok(View::new(view::Parts {
         store: store.clone(),
         fallback: settings.fallback.clone(),
         upstream: upstream::Client::new(settings.upstream.clone(), Clock::System)
             .map_err(|source| Failure::io("cannot read upstream.ca_file", source))?,
         config: settings.cache,
         clock: Clock::System,
-    });
+    }))
+}
+
+fn faces(settings: &Settings, store: &Store, known: Vec<Credential>) -> Result<Faces, Failure> {
+    let view = view(settings, store)?;
+    let credentials = Credentials::new(known)?;
+    let meter = Meter::default();
     let s3 = s3::Service::new(s3::Inner {
         view: view.clone(),
-        credentials: Credentials::new(known)?,
+        credentials: credentials.clone(),
         anonymous: settings.anonymous.clone(),
         limits: settings.limits,
         config: settings.s3.clone(),
@@ -153,9 +181,16 @@ fn faces(settings: &Settings, store: &Store, known: Vec<Credential>) -> Result<F
     });
     let archive_hosts = settings.archive.iter().flat_map(archive::Config::hosts).cloned().collect();
     let archive = archive::Service::new(archive::Inner {
-        view,
+        view: view.clone(),
         anonymous: settings.anonymous.clone(),
         trees: settings.archive.clone(),
+    });
+    let admin = admin::Service::new(admin::Inner {
+        view: view.clone(),
+        credentials,
+        meter: meter.clone(),
+        limits: settings.limits,
+        started: Clock::System.now(),
     });
     let mut seed = [0_u8; 8];
     getrandom::fill(&mut seed).map_err(crate::config::Error::Random)?;
@@ -163,12 +198,14 @@ fn faces(settings: &Settings, store: &Store, known: Vec<Credential>) -> Result<F
         s3,
         gcs,
         archive,
-        store: store.clone(),
+        admin,
+        view,
         archive_hosts,
         trusted_proxies: settings.server.trusted_proxies.clone(),
         stall_timeout: settings.server.limits.stall_timeout,
         seed: u64::from_ne_bytes(seed),
         clock: Clock::System,
+        meter,
     }))
 }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::fallback::UnresolvedCredentials;
+use crate::fallback::InvalidFallback;
 
 /// What is wrong with a configuration.
 #[derive(Debug, thiserror::Error)]
@@ -60,9 +60,9 @@ pub enum Error {
         /// What is wrong, and what to do.
         reason: String,
     },
-    /// A fallback rule refers to credentials that are not there.
+    /// A fallback rule refers to what is not there.
     #[error(transparent)]
-    Fallback(#[from] UnresolvedCredentials),
+    Fallback(#[from] InvalidFallback),
     /// The credentials could not be kept in the data folder.
     #[error("cannot keep the generated credentials in {}: {source}. Make the folder writable, or set UNDERSTUDY_ACCESS_KEY_ID and UNDERSTUDY_SECRET_ACCESS_KEY", path.display())]
     Keep {

@@ -8,6 +8,7 @@ use serde::de::{self, Deserializer};
 use serde::{Deserialize, Serialize};
 
 use super::listen::Listen;
+use super::production::{CacheTable, UpstreamTable};
 use super::units::{Size, Span};
 use crate::model::{AccessKeyId, BucketName, Grant, Owner, Permission, SecretKey};
 use crate::server::Cidr;
@@ -23,6 +24,8 @@ pub(super) struct Grammar {
     pub(super) preset: Option<String>,
     pub(super) server: ServerTable,
     pub(super) limits: LimitsTable,
+    pub(super) upstream: UpstreamTable,
+    pub(super) cache: CacheTable,
     #[serde(skip_serializing)]
     pub(super) bucket: Vec<BucketTable>,
     #[serde(skip_serializing)]

@@ -14,6 +14,7 @@ mod grammar;
 mod layer;
 mod listen;
 mod origin;
+mod production;
 mod settings;
 mod show;
 #[cfg(test)]

@@ -84,7 +84,8 @@ impl Settings {
 
     /// Checks what only shows when everything is together.
     fn build(effective: Effective, environment: &Environment) -> Result<Self, Error> {
-        let Grammar { server, limits, bucket, credential, archive, release, .. } = grammar(&effective)?;
+        let Grammar { server, limits, upstream, cache, bucket, credential, archive, release, preset: _ } =
+            grammar(&effective)?;
         let tls = tls(&effective, &server)?;
         let mut anonymous = server.anonymous.grants(None);
         let mut buckets = Vec::new();
@@ -107,8 +108,8 @@ impl Settings {
             },
             archive: if archive.is_empty() { vec![archive::Config::default()] } else { archive },
             fallback: Arc::new(fallback),
-            upstream: upstream::Config::default(),
-            cache: view::Config::default(),
+            upstream: upstream.config(),
+            cache: cache.config(),
             anonymous,
             buckets,
             credentials: credential.into_iter().map(credentials::credential).collect(),

@@ -1,6 +1,7 @@
 //! Precedence and composition, through `Settings::load` as the command line calls it.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::{Environment, Flags, Settings};
 use crate::model::{BucketName, Permission};
@@ -68,6 +69,37 @@ fn the_strongest_layer_decides() {
         let origin = origin(&settings, "server.listen");
         assert_eq!(settings.server.listen.to_string(), address, "{told}");
         assert!(origin.ends_with(told), "{origin} for {told}");
+    }
+}
+
+#[test]
+fn production_is_asked_and_kept_as_configured() {
+    let text = "[upstream]\nhead_timeout = \"1s\"\nretries = 0\nconnections = 3\nca_file = \"roots.pem\"\n\
+                [cache]\nmax_size = \"10 GiB\"";
+    let settings = Stage::with(text).load(&[("UNDERSTUDY_CACHE_MAX_AGE", "7d")]).expect("settings");
+    let expected = crate::upstream::Config {
+        head_timeout: Duration::from_secs(1),
+        retries: 0,
+        connections_max: 3,
+        ca_file: Some("roots.pem".into()),
+        ..crate::upstream::Config::default()
+    };
+    assert_eq!(settings.upstream, expected);
+    assert_eq!(settings.cache.max_bytes, Some(10 << 30));
+    assert_eq!(settings.cache.max_age, Some(Duration::from_hours(7 * 24)));
+    assert!(origin(&settings, "upstream.retries").ends_with("stage.toml:3"));
+    assert_eq!(origin(&settings, "cache.max_age"), "environment UNDERSTUDY_CACHE_MAX_AGE");
+    assert_eq!(origin(&settings, "upstream.list_ttl"), "default");
+    let plain = Stage::with("").load(&[]).expect("settings");
+    assert_eq!(plain.upstream, crate::upstream::Config::default());
+    assert_eq!(plain.cache, crate::view::Config::default());
+    for (text, told) in [
+        ("[upstream]\nconnections = 0", "stage.toml, line 2 (connections)"),
+        ("[upstream]\nhead_timout = \"1s\"", "unknown field `head_timout`"),
+        ("[cache]\nmax_size = 5", "stage.toml, line 2 (max_size)"),
+    ] {
+        let refused = Stage::with(text).load(&[]).expect_err("a mistake").to_string();
+        assert!(refused.contains(told), "{refused}");
     }
 }
 
@@ -211,6 +243,7 @@ fn the_example_that_is_shipped_reads_and_changes_nothing() {
     let plain = Stage::with("").load(&[]).expect("settings");
     assert_eq!(shipped.server, plain.server);
     assert_eq!(shipped.limits, plain.limits);
+    assert_eq!((shipped.upstream, shipped.cache), (plain.upstream, plain.cache));
     assert_eq!((shipped.buckets.len(), shipped.credentials.len()), (0, 0));
     // What is commented out is an example too: it must read once the `#` is gone.
     let uncommented: Vec<&str> = text

@@ -8,6 +8,7 @@
 
 mod glob;
 pub mod layout;
+mod listed;
 mod place;
 mod preset;
 mod release;
@@ -16,6 +17,7 @@ mod rule;
 mod tests;
 mod upstream;
 mod version;
+mod written;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +25,7 @@ use std::sync::Arc;
 pub use place::{Place, Upstream};
 pub use preset::MOZILLA;
 pub use release::{InvalidReleaseId, ReleaseConfig, ReleaseId};
-pub use rule::{InvalidRule, Mode, ReadMethod, RedirectStatus, Rule};
+pub use rule::{Applies, InvalidRule, ListMode, Mode, ReadMethod, RedirectStatus, Rule};
 pub use upstream::{InvalidUpstream, NotMappable, S3Upstream, UnresolvedCredentials, UrlPrefix};
 pub use version::{InvalidVersion, Version};
 
@@ -152,6 +154,24 @@ pub enum Target<'a> {
     },
 }
 
+/// Why rules that are fine one by one were refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidFallback {
+    /// A rule refers to credentials that are not there.
+    #[error(transparent)]
+    Credentials(#[from] UnresolvedCredentials),
+    /// A rule is for releases that are older than none.
+    #[error(
+        "the fallback rule for {pattern:?} of the bucket {bucket} has previous_only = true, but no release is under test to be older than: set release.under_test (UNDERSTUDY_UNDER_TEST), such as [\"firefox-83.0b3-build1\"]"
+    )]
+    NothingUnderTest {
+        /// Whose.
+        bucket: BucketName,
+        /// The rule's.
+        pattern: String,
+    },
+}
+
 /// Why a redirect has no signed address.
 #[derive(Debug, thiserror::Error)]
 pub enum PresignFailed {
@@ -171,15 +191,20 @@ impl Fallback {
         buckets: impl IntoIterator<Item = (BucketName, Vec<Rule>)>,
         release: ReleaseConfig,
         environment: impl Fn(&str) -> Option<String>,
-    ) -> Result<Self, UnresolvedCredentials> {
-        let rules = buckets
-            .into_iter()
-            .map(|(bucket, rules)| {
-                let rules = rules.into_iter().map(|rule| rule.resolved(&environment));
-                Ok((bucket, rules.collect::<Result<Vec<_>, _>>()?))
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(Self { rules, release })
+    ) -> Result<Self, InvalidFallback> {
+        let mut shared = Vec::new();
+        let mut resolved = BTreeMap::new();
+        for (bucket, rules) in buckets {
+            let older_than_nothing = |rule: &&Rule| rule.previous_only() && release.under_test.is_empty();
+            if let Some(rule) = rules.iter().find(older_than_nothing) {
+                let pattern = rule.pattern().to_owned();
+                return Err(InvalidFallback::NothingUnderTest { bucket, pattern });
+            }
+            let rules = rules.into_iter().map(|rule| rule.resolved(&environment, &mut shared));
+            let rules = rules.collect::<Result<Vec<_>, _>>()?;
+            resolved.insert(bucket, rules);
+        }
+        Ok(Self { rules: resolved, release })
     }
 
     /// Decides what becomes of a read of `key`, which is not here and has no tombstone.
@@ -190,57 +215,38 @@ impl Fallback {
         method: ReadMethod,
         client: ClientKind,
     ) -> Decision<'a> {
-        let _ = client;
-        let rules = self.rules(bucket);
-        if rules.is_empty() {
+        if self.rules(bucket).is_empty() {
             return Decision::NoRule;
         }
-        if let Some(release) = self.release.hides(key) {
+        if let Some(release) = self.release.hides(key.as_str()) {
             return Decision::UnderTest { release };
         }
-        match rules.iter().enumerate().find(|(_, rule)| rule.applies(key, method)) {
+        let applies = |rule: &Rule| rule.applies(key.as_str(), method, client) == Applies::Yes;
+        match self.named_rules(bucket).find(|(_, rule)| applies(rule)) {
             None => Decision::NoRule,
-            Some((index, rule)) => {
-                let name = RuleName { number: index + 1, pattern: rule.pattern() };
-                rule.decide(name, key, method)
+            Some((name, rule)) => {
+                rule.decide(name, key, (method, client), || self.release.is_previous(key.as_str()))
             }
         }
     }
 
-    /// Whether a read of `key` could be answered from elsewhere, now or once no release hides it,
-    /// so that deleting it has to leave a tombstone.
-    pub fn covers(&self, bucket: &BucketName, key: &ObjectKey) -> bool {
-        [ReadMethod::Get, ReadMethod::Head].into_iter().any(|method| {
-            let first = self.rules(bucket).iter().find(|rule| rule.applies(key, method));
-            first.is_some_and(|rule| rule.mode() != Mode::Deny)
-        })
+    /// The rules of a bucket with their names, in the order in which they are asked.
+    pub fn named_rules(&self, bucket: &BucketName) -> impl Iterator<Item = (RuleName<'_>, &Rule)> {
+        let named = |(index, rule): (usize, _)| {
+            let rule: &Rule = rule;
+            (RuleName { number: index + 1, pattern: rule.pattern() }, rule)
+        };
+        self.rules(bucket).iter().enumerate().map(named)
     }
 
-    /// Where a read by the server itself finds the key: for copies, conditions of writes and
-    /// metadata. Redirecting rules count as well; `None` where `decide` would say that the key does
-    /// not exist.
-    pub fn source<'a>(&'a self, bucket: &BucketName, key: &'a ObjectKey) -> Option<Fetch<'a>> {
-        let _ = (bucket, key);
-        unimplemented!("helper A")
+    /// The releases under test.
+    pub fn release(&self) -> &ReleaseConfig {
+        &self.release
     }
 
-    /// The upstreams whose keys are merged into the listings of a bucket, each once.
-    pub fn listings(&self, bucket: &BucketName) -> Vec<Listing<'_>> {
-        let _ = bucket;
-        unimplemented!("helper A")
-    }
-
-    /// Whether a key that `upstream` lists is seen through it: the first rule that covers the key
-    /// is about that upstream and merges listings, and no release hides the key.
-    pub fn lists(&self, bucket: &BucketName, key: &str, upstream: &Upstream) -> bool {
-        let _ = (bucket, key, upstream);
-        unimplemented!("helper A")
-    }
-
-    /// The same for all keys that begin with `prefix`, without looking at them.
-    pub fn below(&self, bucket: &BucketName, prefix: &str, upstream: &Upstream) -> Below {
-        let _ = (bucket, prefix, upstream);
-        unimplemented!("helper A")
+    /// The buckets that have a configuration, by name.
+    pub fn buckets(&self) -> impl Iterator<Item = &BucketName> {
+        self.rules.keys()
     }
 
     fn rules(&self, bucket: &BucketName) -> &[Rule] {

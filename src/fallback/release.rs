@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use super::layout;
+use super::glob::Share;
+use super::layout::{self, Reading};
 use super::version::Version;
-use crate::model::ObjectKey;
 
 /// A release as Ship-It names it: `firefox-83.0b3-build1`.
 ///
@@ -61,7 +61,7 @@ impl ReleaseId {
         self.build
     }
 
-    /// Whether `other`, read off a key, is this release or a newer one of the same product.
+    /// Whether `other`, read off a key of the same product, is this release or a newer one.
     ///
     /// A key below `releases/` has no build number; with the version under test it is hidden,
     /// because the tree there is what the release under test is about to become.
@@ -70,8 +70,12 @@ impl ReleaseId {
             (Some(under_test), Some(build)) => build >= under_test,
             (None, _) | (_, None) => true,
         };
-        layout::folders_of(&self.product).any(|folder| folder == other.product)
-            && (other.version > self.version || (other.version == self.version && same_build_or_newer))
+        other.version > self.version || (other.version == self.version && same_build_or_newer)
+    }
+
+    /// Whether keys below `pub/{folder}/` are of this product.
+    fn is_in(&self, folder: &str) -> bool {
+        layout::folders_of(&self.product).any(|own| own == folder)
     }
 }
 
@@ -105,19 +109,100 @@ pub struct ReleaseConfig {
 
 impl ReleaseConfig {
     /// The first release under test that hides `key`.
-    pub fn hides(&self, key: &ObjectKey) -> Option<&ReleaseId> {
+    pub fn hides(&self, key: &str) -> Option<&ReleaseId> {
         if self.under_test.is_empty() {
             return None;
         }
-        let release = layout::release_of(key)?;
-        self.under_test.iter().find(|under_test| under_test.hides(&release))
+        self.hides_release(&layout::release_of(key)?)
     }
+
+    /// Whether `key` belongs to a release that is older than one under test of its product.
+    pub fn is_previous(&self, key: &str) -> bool {
+        layout::release_of(key)
+            .is_some_and(|release| self.concerns(release.product()) && self.hides_release(&release).is_none())
+    }
+
+    /// How many of the keys that begin with `prefix` are hidden.
+    pub(super) fn hides_below(&self, prefix: &str) -> Share {
+        if self.under_test.is_empty() {
+            return Share::None;
+        }
+        match layout::below(prefix) {
+            Reading::NoRelease => Share::None,
+            Reading::Release(release) => all_or_none(self.hides_release(&release).is_some()),
+            Reading::Open { product: None, .. } => Share::Some,
+            Reading::Open { product: Some(product), version: None } => {
+                if self.concerns(product) {
+                    Share::Some
+                } else {
+                    Share::None
+                }
+            }
+            Reading::Open { product: Some(product), version: Some(version) } => {
+                let hides = |build| self.hides_release(&ReleaseId::new(product, version, build)).is_some();
+                // If the lowest build is hidden, all are; if no build at all is shown, any may be.
+                if hides(Some(0)) {
+                    Share::All
+                } else if hides(None) {
+                    Share::Some
+                } else {
+                    Share::None
+                }
+            }
+        }
+    }
+
+    /// How many of the keys that begin with `prefix` are of an older release.
+    pub(super) fn previous_below(&self, prefix: &str) -> Share {
+        let reading = layout::below(prefix);
+        let product = match &reading {
+            Reading::NoRelease => return Share::None,
+            Reading::Release(release) => release.product(),
+            Reading::Open { product: None, .. } => return Share::Some,
+            Reading::Open { product: Some(product), .. } => product,
+        };
+        if !self.concerns(product) {
+            return Share::None;
+        }
+        if matches!(reading, Reading::Open { version: None, .. }) {
+            return Share::Some;
+        }
+        match self.hides_below(prefix) {
+            Share::All => Share::None,
+            Share::None => Share::All,
+            Share::Some => Share::Some,
+        }
+    }
+
+    /// Whether a release of the product in this folder is under test.
+    fn concerns(&self, folder: &str) -> bool {
+        self.under_test.iter().any(|under_test| under_test.is_in(folder))
+    }
+
+    /// The first release under test that hides a release.
+    ///
+    /// Where several of a product are under test, each judges its own channel: with 83.0.1, 84.0b5
+    /// and 78.6.0esr under test, 84.0b4 is an older beta, although it is newer than 83.0.1, and
+    /// 83.0 is an older release, although it is newer than 78.6.0esr. A channel of which nothing is
+    /// under test is judged by all of them.
+    fn hides_release(&self, release: &ReleaseId) -> Option<&ReleaseId> {
+        let of_product = || self.under_test.iter().filter(|under_test| under_test.is_in(&release.product));
+        let same_channel =
+            |under_test: &&ReleaseId| under_test.version.channel() == release.version.channel();
+        let own_channel = of_product().any(|under_test| same_channel(&under_test));
+        of_product()
+            .filter(|under_test| !own_channel || same_channel(under_test))
+            .find(|under_test| under_test.hides(release))
+    }
+}
+
+fn all_or_none(all: bool) -> Share {
+    if all { Share::All } else { Share::None }
 }
 
 #[cfg(test)]
 mod tests {
     use super::{ReleaseConfig, ReleaseId};
-    use crate::model::ObjectKey;
 
     #[test]
     fn names_are_read_from_the_right() {
@@ -158,7 +243,7 @@ mod tests {
 
     fn hidden(under_test: &[&str], key: &str) -> bool {
         let under_test = under_test.iter().map(|name| ReleaseId::parse(name).expect("a release")).collect();
-        ReleaseConfig { under_test }.hides(&ObjectKey::parse(key).expect("a key")).is_some()
+        ReleaseConfig { under_test }.hides(key).is_some()
     }
 
     #[test]
@@ -219,6 +304,55 @@ mod tests {
             ("pub/vpn/releases/2.34.1/a", false),
         ] {
             assert_eq!(hidden(&under_test, key), expected, "{key}");
+        }
+    }
+
+    #[test]
+    fn releases_under_test_of_one_product_judge_their_own_channels() {
+        let under_test = ["firefox-83.0.1-build1", "firefox-84.0b5-build2", "firefox-78.6.0esr-build1"];
+        for (version, expected) in [
+            ("82.0.3", false),
+            ("83.0", false),
+            ("83.0.1", true),
+            ("84.0", true),
+            ("83.0b9", false),
+            ("84.0b4", false),
+            ("84.0b5", true),
+            ("84.0b10", true),
+            ("78.5.0esr", false),
+            ("78.6.0esr", true),
+            ("78.7.0esr", true),
+            // Of this channel none is under test.
+            ("84.0a1", true),
+            ("78.0a1", false),
+        ] {
+            let key = format!("pub/firefox/releases/{version}/a");
+            assert_eq!(hidden(&under_test, &key), expected, "{version}");
+        }
+    }
+
+    #[test]
+    fn previous_is_what_is_recognised_as_older() {
+        let under_test = ["firefox-83.0b3-build2", "devedition-84.0b1-build1"]
+            .map(|name| ReleaseId::parse(name).expect("a release"));
+        let config = ReleaseConfig { under_test: under_test.to_vec() };
+        for (key, expected) in [
+            ("pub/firefox/candidates/83.0b3-candidates/build1/a", true),
+            ("pub/firefox/candidates/83.0b3-candidates/build2/a", false),
+            ("pub/firefox/candidates/83.0b3-candidates/readme", false),
+            ("pub/firefox/releases/82.0/a", true),
+            ("pub/firefox/releases/78.5.0esr/a", true),
+            ("pub/firefox/releases/83.0b3/a", false),
+            ("pub/firefox/releases/84.0/a", false),
+            ("pub/devedition/releases/83.0b9/a", true),
+            ("pub/firefox/releases/partners/acme/82.0/a", true),
+            ("pub/thunderbird/releases/78.5.0/a", false),
+            ("pub/firefox/nightly/latest-mozilla-central/a", false),
+            ("pub/firefox/nightly/2020/10/2020-10-20-09-41-42-mozilla-central/a", false),
+            ("pub/firefox/releases/latest/a", false),
+            ("maven2/org/mozilla/a/1/a-1.pom", false),
+        ] {
+            assert_eq!(config.is_previous(key), expected, "{key}");
         }
     }
 

@@ -1,17 +1,13 @@
 //! One rule of `[[bucket.fallback]]`: which keys it covers, and what it does with them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::glob::Pattern;
-use super::upstream::{InvalidUpstream, S3Upstream, UnresolvedCredentials, UrlPrefix, mappable};
-use super::{Decision, Redirect, RuleName, Target};
+use super::upstream::{InvalidUpstream, NotMappable, UnresolvedCredentials};
+use super::written::RawRule;
+use super::{ClientKind, Decision, Fetch, Redirect, RuleName, Target, Upstream};
 use crate::model::ObjectKey;
-
-/// How long a presigned link holds unless the rule says otherwise.
-const EXPIRES_DEFAULT: Duration = Duration::from_hours(1);
-
-/// AWS: "the maximum validity for a presigned URL is seven days".
-const EXPIRES_MAX: Duration = Duration::from_hours(7 * 24);
 
 /// What a client does with a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
@@ -27,12 +23,31 @@ pub enum ReadMethod {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
+    /// Redirect plain clients, fetch for SDKs.
+    Auto,
     /// Answer with an address.
     Redirect,
     /// Answer with an address that is signed and expires.
     Presign,
+    /// Fetch the answer and pass it on.
+    Proxy,
+    /// Fetch the answer, pass it on and keep it.
+    Cache,
     /// Answer that there is no such key.
     Deny,
+}
+
+/// What a rule adds to listings.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ListMode {
+    /// What upstream lists; of an upstream that cannot be listed, the imported index.
+    #[default]
+    Merge,
+    /// The imported index only.
+    Index,
+    /// Nothing.
+    Local,
 }
 
 /// The status of a redirect. Clients that fetch partial updates follow no others.
@@ -59,17 +74,58 @@ impl RedirectStatus {
 #[derive(Debug, Clone, serde::Deserialize, serde::Serialize)]
 #[serde(try_from = "RawRule", into = "RawRule")]
 pub struct Rule {
-    pattern: Pattern,
-    methods: Vec<ReadMethod>,
-    action: Action,
+    pub(super) pattern: Pattern,
+    pub(super) methods: Vec<ReadMethod>,
+    pub(super) clients: Vec<ClientKind>,
+    pub(super) action: Action,
 }
 
 /// A mode with all that it needs.
 #[derive(Debug, Clone)]
-enum Action {
-    Redirect { to: UrlPrefix, status: RedirectStatus },
-    Presign { s3: Box<S3Upstream>, status: RedirectStatus, expires: Duration },
+pub(super) enum Action {
     Deny,
+    Answer(Answer),
+}
+
+/// How production answers.
+#[derive(Debug, Clone)]
+pub(super) struct Answer {
+    pub(super) upstream: Arc<Upstream>,
+    pub(super) way: Way,
+    pub(super) list: ListMode,
+    pub(super) previous_only: bool,
+}
+
+/// Which way an answer takes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Way {
+    Auto(Sending),
+    Redirect(Sending),
+    Presign(Sending),
+    Proxy,
+    Cache,
+}
+
+/// How a client is sent elsewhere.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sending {
+    pub(super) status: RedirectStatus,
+    pub(super) probe: bool,
+    /// How long the address holds, if it is signed.
+    pub(super) signed_for: Option<Duration>,
+}
+
+/// Whether a rule is for a read, and if not, why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Applies {
+    /// It is.
+    Yes,
+    /// Its pattern does not match the key.
+    OtherKeys,
+    /// It is for the other method.
+    OtherMethod,
+    /// It is for other clients.
+    OtherClients,
 }
 
 /// Why a rule was refused.
@@ -96,30 +152,6 @@ pub enum InvalidRule {
     },
 }
 
-/// A rule as it is written.
-#[derive(serde::Deserialize, serde::Serialize)]
-#[serde(deny_unknown_fields)]
-struct RawRule {
-    r#match: String,
-    mode: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    methods: Option<Vec<ReadMethod>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    to: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    s3: Option<S3Upstream>,
-    #[serde(skip_serializing)]
-    gcs: Option<serde::de::IgnoredAny>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    expires: Option<String>,
-    #[serde(skip_serializing)]
-    list: Option<String>,
-    #[serde(skip_serializing)]
-    probe: Option<bool>,
-}
-
 impl Rule {
     /// The pattern as configured.
     pub fn pattern(&self) -> &str {
@@ -128,176 +160,114 @@ impl Rule {
 
     /// What the rule does.
     pub fn mode(&self) -> Mode {
-        match self.action {
-            Action::Redirect { .. } => Mode::Redirect,
-            Action::Presign { .. } => Mode::Presign,
+        match &self.action {
             Action::Deny => Mode::Deny,
+            Action::Answer(answer) => match answer.way {
+                Way::Auto(_) => Mode::Auto,
+                Way::Redirect(_) => Mode::Redirect,
+                Way::Presign(_) => Mode::Presign,
+                Way::Proxy => Mode::Proxy,
+                Way::Cache => Mode::Cache,
+            },
         }
     }
 
-    /// Whether the rule is for this key and method.
-    pub fn applies(&self, key: &ObjectKey, method: ReadMethod) -> bool {
-        self.methods.contains(&method) && self.pattern.matches(key)
+    /// Where it looks; `None` for `deny`.
+    pub fn upstream(&self) -> Option<&Arc<Upstream>> {
+        self.answer().map(|answer| &answer.upstream)
     }
 
-    /// What becomes of a key that the rule is for.
+    /// What it adds to listings.
+    pub fn list(&self) -> ListMode {
+        self.answer().map_or(ListMode::Local, |answer| answer.list)
+    }
+
+    /// Whether it is for files of older releases only.
+    pub fn previous_only(&self) -> bool {
+        self.answer().is_some_and(|answer| answer.previous_only)
+    }
+
+    /// Whether the rule is for this read.
+    pub fn applies(&self, key: &str, method: ReadMethod, client: ClientKind) -> Applies {
+        if !self.pattern.matches(key) {
+            Applies::OtherKeys
+        } else if !self.methods.contains(&method) {
+            Applies::OtherMethod
+        } else if !self.clients.contains(&client) {
+            Applies::OtherClients
+        } else {
+            Applies::Yes
+        }
+    }
+
+    pub(super) fn answer(&self) -> Option<&Answer> {
+        match &self.action {
+            Action::Deny => None,
+            Action::Answer(answer) => Some(answer),
+        }
+    }
+
+    /// What becomes of a key that the rule is for. `previous` is asked whether it is of an older
+    /// release.
     pub(super) fn decide<'a>(
         &'a self,
-        name: RuleName<'a>,
+        rule: RuleName<'a>,
         key: &'a ObjectKey,
-        method: ReadMethod,
+        (method, client): (ReadMethod, ClientKind),
+        previous: impl FnOnce() -> bool,
     ) -> Decision<'a> {
-        let (target, status) = match &self.action {
-            Action::Deny => return Decision::Deny { rule: name },
-            Action::Redirect { to, status } => (to.join(key).map(Target::Plain), *status),
-            Action::Presign { s3, status, expires } => {
-                let presigned = Target::Presigned { upstream: s3, key, method, expires: *expires };
-                (mappable(key).map(|()| presigned), *status)
-            }
+        let Some(answer) = self.answer() else { return Decision::Deny { rule } };
+        if answer.previous_only && !previous() {
+            return Decision::NotPrevious { rule };
+        }
+        // Whoever follows it or fetches it: what has no address has no answer.
+        let Ok(url) = answer.upstream.object_url(key) else { return Decision::NotMappable { rule } };
+        let upstream = &answer.upstream;
+        let fetch = |keep| Decision::Fetch(Fetch { rule, upstream, keep });
+        let send = |sending: &Sending| {
+            let target = match (sending.signed_for, upstream.place().bucket()) {
+                (Some(expires), Some(upstream)) => Target::Presigned { upstream, key, method, expires },
+                (None, _) | (_, None) => Target::Plain(url),
+            };
+            let probe = sending.probe.then_some(upstream);
+            Decision::Redirect(Redirect { rule, status: sending.status, probe, target })
         };
-        match target {
-            Ok(target) => Decision::Redirect(Redirect { rule: name, status, probe: None, target }),
-            Err(_) => Decision::NotMappable { rule: name },
+        match (&answer.way, client) {
+            (Way::Redirect(sending) | Way::Presign(sending), _) | (Way::Auto(sending), ClientKind::Plain) => {
+                send(sending)
+            }
+            (Way::Auto(_), ClientKind::Sdk) | (Way::Proxy, _) => fetch(false),
+            (Way::Cache, _) => fetch(true),
         }
     }
 
-    /// With the key pair that it refers to.
+    /// The answer of the rule to the server itself; what is kept is kept.
+    pub(super) fn fetch<'a>(
+        &'a self,
+        rule: RuleName<'a>,
+        key: &ObjectKey,
+    ) -> Result<Option<Fetch<'a>>, NotMappable> {
+        let Some(answer) = self.answer() else { return Ok(None) };
+        answer.upstream.object_url(key)?;
+        let keep = self.mode() == Mode::Cache;
+        Ok(Some(Fetch { rule, upstream: &answer.upstream, keep }))
+    }
+
+    /// With the key pair that it refers to, and with the one of `shared` that equals its upstream.
     pub(super) fn resolved(
         mut self,
         environment: impl Fn(&str) -> Option<String>,
+        shared: &mut Vec<Arc<Upstream>>,
     ) -> Result<Self, UnresolvedCredentials> {
-        if let Action::Presign { s3, status, expires } = self.action {
-            let s3 = Box::new(s3.resolved(self.pattern.as_str(), environment)?);
-            self.action = Action::Presign { s3, status, expires };
+        if let Action::Answer(answer) = &mut self.action {
+            let upstream = Upstream::clone(&answer.upstream).resolved(self.pattern.as_str(), environment)?;
+            answer.upstream = if let Some(known) = shared.iter().find(|known| ***known == upstream) {
+                Arc::clone(known)
+            } else {
+                shared.push(Arc::new(upstream));
+                Arc::clone(&shared[shared.len() - 1])
+            };
         }
         Ok(self)
-    }
-}
-
-impl TryFrom<RawRule> for Rule {
-    type Error = InvalidRule;
-
-    fn try_from(raw: RawRule) -> Result<Self, InvalidRule> {
-        if raw.r#match.is_empty() {
-            return Err(raw.refuse("`match` is empty: write a pattern over keys, such as \"pub/**\""));
-        }
-        let pattern = Pattern::parse(&raw.r#match)?;
-        raw.check_what_is_not_supported()?;
-        let methods = raw.methods.clone().unwrap_or_else(|| vec![ReadMethod::Get, ReadMethod::Head]);
-        if methods.is_empty() {
-            return Err(raw.refuse("`methods` is empty: leave it out for GET and HEAD"));
-        }
-        let action = raw.action()?;
-        Ok(Self { pattern, methods, action })
-    }
-}
-
-impl RawRule {
-    fn refuse(&self, problem: impl Into<String>) -> InvalidRule {
-        InvalidRule::Setting { pattern: self.r#match.clone(), problem: problem.into() }
-    }
-
-    fn check_what_is_not_supported(&self) -> Result<(), InvalidRule> {
-        let later = |what: &str| Err(self.refuse(format!("{what} is not supported yet")));
-        match self.list.as_deref() {
-            None | Some("local") => {}
-            Some("merge") => return later("list = \"merge\""),
-            Some(other) => return Err(self.refuse(format!("list = {other:?}: write \"local\""))),
-        }
-        if self.probe == Some(true) {
-            return later("probe = true");
-        }
-        if self.gcs.is_some() {
-            return later("`gcs`");
-        }
-        match self.mode.as_str() {
-            "auto" | "proxy" | "cache" => later(&format!("mode = {:?}", self.mode)),
-            _ => Ok(()),
-        }
-    }
-
-    fn action(&self) -> Result<Action, InvalidRule> {
-        if self.to.is_some() && self.s3.is_some() {
-            return Err(self.refuse("it has both `to` and `s3`: keep one"));
-        }
-        let status = self.status()?;
-        match self.mode.as_str() {
-            "redirect" => {
-                let Some(to) = &self.to else {
-                    return Err(self.refuse("mode = \"redirect\" needs `to`, an address prefix"));
-                };
-                let to = UrlPrefix::parse(to).map_err(|source| self.refuse_upstream(source))?;
-                Ok(Action::Redirect { to, status })
-            }
-            "presign" => {
-                let Some(s3) = &self.s3 else {
-                    return Err(self.refuse(
-                        "mode = \"presign\" needs `s3`, such as s3 = { bucket = \"...\", region = \"...\", credentials = \"...\" }",
-                    ));
-                };
-                Ok(Action::Presign { s3: Box::new(s3.clone()), status, expires: self.expires()? })
-            }
-            "deny" => Ok(Action::Deny),
-            other => {
-                Err(self.refuse(format!("mode = {other:?}: write \"redirect\", \"presign\" or \"deny\"")))
-            }
-        }
-    }
-
-    fn refuse_upstream(&self, source: InvalidUpstream) -> InvalidRule {
-        InvalidRule::Upstream { pattern: self.r#match.clone(), source }
-    }
-
-    fn status(&self) -> Result<RedirectStatus, InvalidRule> {
-        match self.status {
-            None | Some(302) => Ok(RedirectStatus::Found),
-            Some(307) => Ok(RedirectStatus::TemporaryRedirect),
-            Some(other) => Err(self.refuse(format!("status = {other}: write 302 or 307"))),
-        }
-    }
-
-    fn expires(&self) -> Result<Duration, InvalidRule> {
-        let Some(text) = &self.expires else { return Ok(EXPIRES_DEFAULT) };
-        let expires =
-            text.parse::<jiff::SignedDuration>().ok().and_then(|span| Duration::try_from(span).ok());
-        match expires {
-            Some(expires) if (Duration::from_secs(1)..=EXPIRES_MAX).contains(&expires) => Ok(expires),
-            _ => {
-                Err(self.refuse(format!("expires = {text:?}: write 1s to 7 days, such as \"15m\" or \"1h\"")))
-            }
-        }
-    }
-}
-
-impl From<Rule> for RawRule {
-    /// As it is in force: with every default spelt out.
-    fn from(rule: Rule) -> Self {
-        let mut raw = Self {
-            r#match: rule.pattern.as_str().to_owned(),
-            mode: "deny".to_owned(),
-            methods: Some(rule.methods),
-            to: None,
-            s3: None,
-            gcs: None,
-            status: None,
-            expires: None,
-            list: None,
-            probe: None,
-        };
-        match rule.action {
-            Action::Deny => {}
-            Action::Redirect { to, status } => {
-                "redirect".clone_into(&mut raw.mode);
-                raw.to = Some(to.to_string());
-                raw.status = Some(status.as_u16());
-            }
-            Action::Presign { s3, status, expires } => {
-                "presign".clone_into(&mut raw.mode);
-                raw.s3 = Some(*s3);
-                raw.status = Some(status.as_u16());
-                raw.expires = Some(format!("{}s", expires.as_secs()));
-            }
-        }
-        raw
     }
 }

@@ -32,11 +32,19 @@ pub enum InvalidUpstream {
     /// Not a region's name.
     #[error("{0:?} is not a region: write one like \"us-west-2\"")]
     Region(String),
-    /// No key pair, half of one, or one too many.
+    /// A bucket of S3 without its region.
+    #[error("s3 needs `region`, such as \"us-west-2\"")]
+    NoRegion,
+    /// Half a key pair, or one too many.
     #[error(
-        "s3 needs either `credentials` (NAME, for the variables NAME_ACCESS_KEY_ID and NAME_SECRET_ACCESS_KEY) or both `access_key_id` and `secret_access_key`"
+        "write either `credentials` (NAME, for the variables NAME_ACCESS_KEY_ID and NAME_SECRET_ACCESS_KEY) or both `access_key_id` and `secret_access_key`, or none of them for a bucket that everybody may read"
     )]
     Credentials,
+    /// Not a host.
+    #[error(
+        "{0:?} is not a host: write a name without scheme, port and path, such as \"cdn.example\", or \"*.cdn.example\" for any name below it"
+    )]
+    Host(String),
     /// Not the name of environment variables.
     #[error("{0:?} cannot be the beginning of a variable's name: use letters, digits and '_'")]
     CredentialsName(String),
@@ -103,6 +111,15 @@ impl UrlPrefix {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The host, as written and without its port.
+    pub fn host(&self) -> &str {
+        let rest = self.0.split_once("://").map_or("", |(_, rest)| rest);
+        let authority = rest.split_once('/').map_or(rest, |(authority, _)| authority);
+        // The colons of an IPv6 address are between brackets.
+        let end = authority.find(']').map_or_else(|| authority.find(':'), |bracket| Some(bracket + 1));
+        end.map_or(authority, |end| &authority[..end])
+    }
 }
 
 /// Fails for a key that no address can name.
@@ -137,7 +154,7 @@ impl fmt::Display for UrlPrefix {
     }
 }
 
-/// A bucket upstream, and the key pair that its links are signed with.
+/// A bucket upstream, and the key pair that requests and links are signed with, if any.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(try_from = "RawS3Upstream", into = "RawS3Upstream")]
 pub struct S3Upstream {
@@ -149,6 +166,8 @@ pub struct S3Upstream {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum UpstreamCredentials {
+    /// Everybody may read it.
+    Anonymous,
     /// In the environment variables that begin with this.
     Named(String),
     Keys {
@@ -158,12 +177,24 @@ enum UpstreamCredentials {
     },
 }
 
-/// `s3 = { ... }` as it is written.
+/// A bucket of Google Cloud Storage, by its S3-compatible XML API: with other defaults.
+#[derive(Debug, Clone, serde::Deserialize, serde::Serialize)]
+#[serde(try_from = "RawS3Upstream", into = "RawS3Upstream")]
+pub(super) struct GcsUpstream(pub(super) S3Upstream);
+
+/// Where the XML API of Google Cloud Storage is.
+const GCS_ENDPOINT: &str = "https://storage.googleapis.com/";
+
+/// GCS, "Simple migration from Amazon S3": the region that its signatures take.
+const GCS_REGION: &str = "auto";
+
+/// `s3 = { ... }` and `gcs = { ... }` as they are written.
 #[derive(serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields)]
 struct RawS3Upstream {
     bucket: BucketName,
-    region: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     endpoint: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -190,10 +221,18 @@ impl S3Upstream {
         &self.endpoint
     }
 
-    /// The key pair; `None` as long as it is only referred to.
+    /// Whether requests are signed: there is a key pair, or a name to find it by.
+    pub fn has_credentials(&self) -> bool {
+        match &self.credentials {
+            UpstreamCredentials::Anonymous => false,
+            UpstreamCredentials::Named(_) | UpstreamCredentials::Keys { .. } => true,
+        }
+    }
+
+    /// The key pair; `None` for an anonymous upstream, and as long as it is only referred to.
     pub fn key_pair(&self) -> Option<(&AccessKeyId, &SecretKey)> {
         match &self.credentials {
-            UpstreamCredentials::Named(_) => None,
+            UpstreamCredentials::Anonymous | UpstreamCredentials::Named(_) => None,
             UpstreamCredentials::Keys { access_key_id, secret_key, .. } => Some((access_key_id, secret_key)),
         }
     }
@@ -231,7 +270,7 @@ impl TryFrom<RawS3Upstream> for S3Upstream {
     type Error = InvalidUpstream;
 
     fn try_from(raw: RawS3Upstream) -> Result<Self, InvalidUpstream> {
-        let region = raw.region;
+        let region = raw.region.ok_or(InvalidUpstream::NoRegion)?;
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
         if region.is_empty() || region.len() > 64 || !region.bytes().all(allowed) {
             return Err(InvalidUpstream::Region(region));
@@ -247,9 +286,26 @@ impl TryFrom<RawS3Upstream> for S3Upstream {
                 access_key_id: AccessKeyId::parse(&id).ok_or(InvalidUpstream::AccessKeyId)?,
                 secret_key: SecretKey::parse(&secret).ok_or(InvalidUpstream::SecretKey)?,
             },
+            (None, None, None) => UpstreamCredentials::Anonymous,
             _ => return Err(InvalidUpstream::Credentials),
         };
         Ok(Self { bucket: raw.bucket, region, endpoint, credentials })
+    }
+}
+
+impl TryFrom<RawS3Upstream> for GcsUpstream {
+    type Error = InvalidUpstream;
+
+    fn try_from(raw: RawS3Upstream) -> Result<Self, InvalidUpstream> {
+        let region = raw.region.or_else(|| Some(GCS_REGION.to_owned()));
+        let endpoint = raw.endpoint.or_else(|| Some(GCS_ENDPOINT.to_owned()));
+        S3Upstream::try_from(RawS3Upstream { region, endpoint, ..raw }).map(Self)
+    }
+}
+
+impl From<GcsUpstream> for RawS3Upstream {
+    fn from(GcsUpstream(upstream): GcsUpstream) -> Self {
+        upstream.into()
     }
 }
 
@@ -263,6 +319,7 @@ impl From<S3Upstream> for RawS3Upstream {
     /// As it is shown: with the secret masked.
     fn from(upstream: S3Upstream) -> Self {
         let (credentials, access_key_id) = match upstream.credentials {
+            UpstreamCredentials::Anonymous => (None, None),
             UpstreamCredentials::Named(name) | UpstreamCredentials::Keys { named: Some(name), .. } => {
                 (Some(name), None)
             }
@@ -272,7 +329,7 @@ impl From<S3Upstream> for RawS3Upstream {
         };
         Self {
             bucket: upstream.bucket,
-            region: upstream.region,
+            region: Some(upstream.region),
             endpoint: Some(upstream.endpoint.0),
             secret_access_key: access_key_id.is_some().then(|| "***".to_owned()),
             credentials,
@@ -283,7 +340,7 @@ impl From<S3Upstream> for RawS3Upstream {
 
 #[cfg(test)]
 mod tests {
-    use super::{NotMappable, S3Upstream, UrlPrefix};
+    use super::{GCS_ENDPOINT, GCS_REGION, GcsUpstream, NotMappable, S3Upstream, UrlPrefix};
     use crate::model::ObjectKey;
 
     fn key(text: &str) -> ObjectKey {
@@ -363,12 +420,12 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_needs_one_key_pair() {
+    fn a_bucket_has_one_key_pair_or_none() {
         let place = "bucket = \"prod\"\nregion = \"us-west-2\"\n";
         for (keys, expected) in [
             ("credentials = \"PROD\"", true),
             ("access_key_id = \"AKIDEXAMPLE\"\nsecret_access_key = \"correct-horse\"", true),
-            ("", false),
+            ("", true),
             ("access_key_id = \"AKIDEXAMPLE\"", false),
             ("secret_access_key = \"correct-horse\"", false),
             ("credentials = \"PROD\"\naccess_key_id = \"A\"", false),
@@ -379,6 +436,32 @@ mod tests {
             assert_eq!(upstream(&format!("{place}{keys}")).is_ok(), expected, "{keys}");
         }
         assert!(upstream("bucket = \"prod\"\nregion = \"us west\"\ncredentials = \"PROD\"").is_err());
+        let error = upstream("bucket = \"prod\"").expect_err("no region").to_string();
+        assert!(error.contains("`region`"), "{error}");
+        let anonymous = upstream(place).expect("an upstream");
+        assert!(!anonymous.has_credentials() && anonymous.key_pair().is_none());
+    }
+
+    #[test]
+    fn a_bucket_of_gcs_needs_nothing_but_its_name() {
+        let GcsUpstream(upstream) = toml::from_str("bucket = \"prod\"").expect("an upstream");
+        assert_eq!((upstream.region(), upstream.endpoint().as_str()), (GCS_REGION, GCS_ENDPOINT));
+        let GcsUpstream(upstream) =
+            toml::from_str("bucket = \"prod\"\nendpoint = \"http://127.0.0.1:1/\"\nregion = \"eu\"")
+                .expect("an upstream");
+        assert_eq!((upstream.region(), upstream.endpoint().as_str()), ("eu", "http://127.0.0.1:1/"));
+    }
+
+    #[test]
+    fn a_prefix_knows_its_host() {
+        for (text, host) in [
+            ("https://archive.mozilla.org", "archive.mozilla.org"),
+            ("http://127.0.0.1:8000/a:b/", "127.0.0.1"),
+            ("http://[::1]:8000/", "[::1]"),
+            ("http://[::1]/", "[::1]"),
+        ] {
+            assert_eq!(UrlPrefix::parse(text).expect("a prefix").host(), host);
+        }
     }
 
     #[test]

@@ -28,6 +28,15 @@ enum Stage {
     Esr,
 }
 
+/// A line of releases, each of which follows the one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Channel {
+    Alpha,
+    Beta,
+    Release,
+    Esr,
+}
+
 /// Why a text is not a version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a Mozilla version: write one like 84.0, 84.0.1, 84.0b3, 84.0a1 or 78.5.0esr")]
@@ -53,6 +62,16 @@ impl Version {
             written += 1;
         }
         (written >= 2).then_some(Self { numbers, written, stage })
+    }
+
+    /// Which line of releases it belongs to.
+    pub(super) fn channel(&self) -> Channel {
+        match self.stage {
+            Stage::Alpha(_) => Channel::Alpha,
+            Stage::Beta(_) => Channel::Beta,
+            Stage::Release => Channel::Release,
+            Stage::Esr => Channel::Esr,
+        }
     }
 
     fn rank(&self) -> ([u32; Self::NUMBERS_MAX], Stage) {

@@ -12,12 +12,14 @@ use super::fields::InvalidMask;
 use super::mime::MalformedMultipart;
 use super::response;
 use crate::model::{BucketName, ConditionFailed, InvalidMetadata, ObjectKey};
-use crate::protocol::body::BodyError;
+use crate::protocol::body::{BodyError, SendError};
 use crate::protocol::intake::IntakeError;
+use crate::protocol::miss;
 use crate::protocol::outcome::Outcome;
 use crate::protocol::query::InvalidQuery;
 use crate::protocol::request::Response;
-use crate::store;
+use crate::protocol::trouble::{Kind, Trouble};
+use crate::{store, view};
 
 /// Defines [`Reason`] and its table in one place, so that name, status and words cannot drift
 /// apart.
@@ -59,15 +61,18 @@ macro_rules! reasons {
 reasons! {
     AuthError = "authError", 401, "Invalid Credentials";
     BackendError = "backendError", 503, "We encountered an internal error. Please try again.";
+    BadGateway = "badGateway", 502, "Production could not be asked.";
     BadRequest = "badRequest", 400, "Bad Request";
     ClientClosed = "clientClosedRequest", 499, "The upload was cancelled.";
     ConditionNotMet = "conditionNotMet", 412, "At least one of the pre-conditions you specified did not hold.";
     Conflict = "conflict", 409, "Your previous request to create the named bucket succeeded and you already own it.";
     Forbidden = "forbidden", 403, "Access denied.";
+    GatewayTimeout = "gatewayTimeout", 504, "Production did not answer in time.";
     InsufficientStorage = "insufficientStorage", 507, "There is not enough free space to store this. Free some space on the data folder's volume, or delete objects, and try again.";
     InternalError = "internalError", 500, "We encountered an internal error. Please try again.";
     Invalid = "invalid", 400, "Invalid Value";
     InvalidParameter = "invalidParameter", 400, "Invalid value for a parameter.";
+    LoopDetected = "loopDetected", 508, "The request has been here before.";
     MethodNotAllowed = "httpMethodNotAllowed", 405, "The HTTP verb is not supported by the URL endpoint.";
     NotFound = "notFound", 404, "Not Found";
     NotImplemented = "notImplemented", 501, "This is not implemented by understudy.";
@@ -90,6 +95,8 @@ pub(super) struct Error {
     location: Option<(&'static str, String)>,
     /// The size of the object, of a 416.
     size_bytes: Option<u64>,
+    /// Which upstream has failed, and how, if one has.
+    upstream: Option<Box<(Kind, String)>>,
     /// Logged, never sent.
     #[source]
     source: Option<Box<dyn StdError + Send + Sync>>,
@@ -103,7 +110,14 @@ impl Error {
 
     /// An error in more precise words: what was wrong, with which value, and what to do.
     pub(super) fn with_message(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), location: None, size_bytes: None, source: None }
+        Self {
+            reason,
+            message: message.into(),
+            location: None,
+            size_bytes: None,
+            upstream: None,
+            source: None,
+        }
     }
 
     /// A query parameter with a value that it cannot have.
@@ -158,9 +172,9 @@ impl Error {
         Self { location: Some((kind, location.to_owned())), ..Self::new(Reason::ConditionNotMet) }
     }
 
-    /// No byte of the range exists in an object of this size.
-    pub(super) fn range(size_bytes: u64) -> Self {
-        Self { size_bytes: Some(size_bytes), ..Self::new(Reason::RangeNotSatisfiable) }
+    /// No byte of the range exists in an object of this size, where that is known.
+    pub(super) fn range(size_bytes: Option<u64>) -> Self {
+        Self { size_bytes, ..Self::new(Reason::RangeNotSatisfiable) }
     }
 
     /// Keeps what caused it, for the log alone.
@@ -196,6 +210,9 @@ impl Error {
         if let Some(size) = self.size_bytes {
             response::insert(answer.headers_mut(), "content-range", format_args!("bytes */{size}"));
         }
+        if let Some(seconds) = self.upstream.as_ref().and_then(|upstream| upstream.0.retry_after()) {
+            response::insert(answer.headers_mut(), "retry-after", seconds);
+        }
         if status == StatusCode::UNAUTHORIZED {
             response::insert(
                 answer.headers_mut(),
@@ -209,7 +226,9 @@ impl Error {
     /// Tells the request log what happened: a 5xx with its causes.
     pub(super) fn note(&self, outcome: &mut Outcome) {
         outcome.code = Some(self.reason.name());
-        if self.reason.status().is_server_error() && self.reason != Reason::NotImplemented {
+        if let Some(upstream) = &self.upstream {
+            outcome.upstream_failed(&upstream.1, self);
+        } else if self.reason.status().is_server_error() && self.reason != Reason::NotImplemented {
             outcome.fail(self);
         }
     }
@@ -303,6 +322,46 @@ impl From<store::Error> for Error {
                 Self::new(Reason::InternalError).caused_by(failed)
             }
             E::Closed => Self::new(Reason::BackendError).caused_by(failed),
+        }
+    }
+}
+
+impl From<miss::Failed> for Error {
+    fn from(failed: miss::Failed) -> Self {
+        match failed {
+            miss::Failed::View(failed) => failed.into(),
+            miss::Failed::Presign(failed) => Self::new(Reason::InternalError).caused_by(failed),
+        }
+    }
+}
+
+impl From<SendError> for Error {
+    fn from(failed: SendError) -> Self {
+        match failed {
+            SendError::Store(failed) => failed.into(),
+            SendError::View(failed) => failed.into(),
+        }
+    }
+}
+
+impl From<view::Error> for Error {
+    fn from(failed: view::Error) -> Self {
+        match Trouble::of(failed) {
+            Trouble::Store(failed) => failed.into(),
+            Trouble::Condition(failed) => Self::condition(failed),
+            Trouble::NotMappable(_) => Self::new(Reason::NotFound),
+            Trouble::Upstream { kind, upstream, error } => {
+                let reason = match kind {
+                    Kind::TimedOut => Reason::GatewayTimeout,
+                    Kind::Bad => Reason::BadGateway,
+                    Kind::Down => Reason::BackendError,
+                    Kind::Loop => Reason::LoopDetected,
+                };
+                Self {
+                    upstream: Some(Box::new((kind, upstream))),
+                    ..Self::with_message(reason, error.to_string())
+                }
+            }
         }
     }
 }

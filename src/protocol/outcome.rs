@@ -4,13 +4,15 @@
 //! answer (the faces).
 
 use std::error::Error;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::StatusCode;
 
 use super::body::ByteCount;
+use super::meter::{Measured, Meter};
 use super::request::{Context, RequestId, Response};
 use crate::model::{AccessKeyId, BucketName, ObjectKey};
+use crate::store::Origin;
 
 /// Which dialect answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +25,8 @@ pub enum Face {
     Archive,
     /// Health and version for load balancers.
     Dockerflow,
+    /// The API of the stage itself.
+    Admin,
 }
 
 /// Where the answer came from, or why there was none.
@@ -32,6 +36,14 @@ pub enum Answered {
     Unanswered,
     /// From what is stored here.
     Local,
+    /// By passing production's answer on.
+    Proxy,
+    /// From what is kept here of production.
+    Cache,
+    /// By reading along while a file of production is fetched to be kept.
+    Fill,
+    /// From what the imported index says of production.
+    Index,
     /// With a redirect to production.
     Redirect,
     /// With a redirect to a link signed for production.
@@ -48,6 +60,8 @@ pub enum Answered {
     Refused,
     /// The request was wrong, or a condition of it did not hold.
     Rejected,
+    /// Production could not be asked, or its answer broke off.
+    UpstreamFailed,
     /// We could not do it.
     Failed,
 }
@@ -66,12 +80,17 @@ pub struct Outcome {
     pub access_key_id: Option<AccessKeyId>,
     /// Where the answer came from. If nobody says it, its status does.
     pub answered: Answered,
+    /// Which fallback rule decided: its place among its bucket's and its pattern.
+    pub rule: Option<String>,
+    /// Which upstream was asked, by its name.
+    pub upstream: Option<String>,
     /// The error code that the client was sent.
     pub code: Option<&'static str>,
     face: Face,
     request_id: RequestId,
     started: Instant,
     received: ByteCount,
+    meter: Meter,
     status: Option<StatusCode>,
     bytes_out: u64,
     whole: bool,
@@ -87,11 +106,14 @@ impl Outcome {
             key: None,
             access_key_id: None,
             answered: Answered::Unanswered,
+            rule: None,
+            upstream: None,
             code: None,
             face,
             request_id: context.request_id,
             started: context.started,
             received: context.received.clone(),
+            meter: context.meter.clone(),
             status: None,
             bytes_out: 0,
             whole: false,
@@ -102,6 +124,27 @@ impl Outcome {
     /// Notes why we could not do it, with all causes. The event becomes an error.
     pub fn fail(&mut self, error: &dyn Error) {
         self.answered = Answered::Failed;
+        self.failure = Some(chain(error));
+    }
+
+    /// Forgets where the answer was looked for, as it is not from there.
+    pub fn look_elsewhere(&mut self) {
+        self.answered = Answered::Unanswered;
+        self.rule = None;
+        self.upstream = None;
+    }
+
+    /// Notes who put the object here that the answer is about.
+    pub fn note_origin(&mut self, origin: Origin) {
+        if origin == Origin::Cached {
+            self.answered = Answered::Cache;
+        }
+    }
+
+    /// Notes that production failed us, and how. The event becomes a warning: nothing is wrong here.
+    pub fn upstream_failed(&mut self, upstream: &str, error: &dyn Error) {
+        self.answered = Answered::UpstreamFailed;
+        self.upstream = Some(upstream.to_owned());
         self.failure = Some(chain(error));
     }
 
@@ -125,7 +168,9 @@ impl Outcome {
     }
 
     fn emit(&self) {
-        let duration_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let duration = self.started.elapsed();
+        self.count(duration);
+        let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         let status = self.status.map(|status| status.as_u16());
         // One macro per level: the level of an event is part of its static description.
         macro_rules! event {
@@ -137,6 +182,8 @@ impl Outcome {
                     bucket = self.bucket.as_ref().map(BucketName::as_str),
                     key = self.key.as_ref().map(ObjectKey::as_str),
                     outcome = self.answered.name(),
+                    rule = self.rule.as_deref(),
+                    upstream = self.upstream.as_deref(),
                     code = self.code,
                     status,
                     aborted = !self.whole,
@@ -149,7 +196,9 @@ impl Outcome {
                 )
             };
         }
-        if self.failure.is_some() || self.status.is_some_and(|status| status.is_server_error()) {
+        if self.answered == Answered::UpstreamFailed {
+            event!(warn, "production failed");
+        } else if self.failure.is_some() || self.status.is_some_and(is_failure) {
             event!(error, "request failed");
         } else {
             event!(info, "request");
@@ -157,10 +206,30 @@ impl Outcome {
     }
 }
 
+impl Outcome {
+    fn count(&self, duration: Duration) {
+        self.meter.record(&Measured {
+            face: self.face.name(),
+            operation: self.operation,
+            outcome: self.answered.name(),
+            status: self.status,
+            whole: self.whole,
+            bytes_in: self.received.get(),
+            bytes_out: self.bytes_out,
+            duration,
+        });
+    }
+}
+
 impl Drop for Outcome {
     fn drop(&mut self) {
         self.emit();
     }
+}
+
+/// Whether a status says that something is wrong here. That we do not serve an operation is no fault.
+fn is_failure(status: StatusCode) -> bool {
+    status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED
 }
 
 /// An error and all its causes on one line.
@@ -183,6 +252,7 @@ impl Face {
             Self::Gcs => "gcs",
             Self::Archive => "archive",
             Self::Dockerflow => "dockerflow",
+            Self::Admin => "admin",
         }
     }
 }
@@ -192,8 +262,8 @@ impl Answered {
         match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Self::Refused,
             StatusCode::NOT_FOUND => Self::Absent,
-            status if status.is_server_error() => Self::Failed,
-            status if status.is_client_error() => Self::Rejected,
+            status if is_failure(status) => Self::Failed,
+            status if status.is_client_error() || status.is_server_error() => Self::Rejected,
             _ => Self::Local,
         }
     }
@@ -203,6 +273,10 @@ impl Answered {
         match self {
             Self::Unanswered => "unanswered",
             Self::Local => "local",
+            Self::Proxy => "proxy",
+            Self::Cache => "cache",
+            Self::Fill => "fill",
+            Self::Index => "index",
             Self::Redirect => "redirect",
             Self::Presign => "presign",
             Self::Absent => "absent",
@@ -211,6 +285,7 @@ impl Answered {
             Self::Deny => "deny",
             Self::Refused => "refused",
             Self::Rejected => "rejected",
+            Self::UpstreamFailed => "upstream_failed",
             Self::Failed => "failed",
         }
     }
@@ -284,6 +359,7 @@ mod tests {
             started: Instant::now(),
             hops: crate::upstream::Hops::default(),
             received: ByteCount::default(),
+            meter: crate::protocol::meter::Meter::default(),
         }
     }
 
@@ -369,6 +445,7 @@ mod tests {
             (403, Answered::Refused),
             (404, Answered::Absent),
             (412, Answered::Rejected),
+            (501, Answered::Rejected),
             (503, Answered::Failed),
         ] {
             let status = http::StatusCode::from_u16(status).expect("a status");
@@ -394,6 +471,32 @@ mod tests {
                 "aborted=false access_key_id=AKTEST bucket=releases bytes_in=0 bytes_out=5 code=InternalError error=the index could not be read: bad sector face=s3 key=pub/a level=ERROR message=request failed operation=GetObject outcome=failed request_id=0000000000000001 status=500"
             ]
         );
+    }
+
+    #[test]
+    fn what_is_not_served_is_no_error_of_ours() {
+        let events = events_of(|| drop(outcome(&context()).attach(response(501, b""))));
+        assert!(events[0].contains("level=INFO") && events[0].contains("outcome=rejected"), "{events:?}");
+    }
+
+    #[test]
+    fn trouble_of_production_is_a_warning_that_names_it() {
+        let events = events_of(|| {
+            let mut outcome = outcome(&context());
+            outcome.rule = Some("#1 pub/**".to_owned());
+            outcome.upstream_failed("https://production.example/", &std::io::Error::other("it is away"));
+            read(outcome.attach(response(502, b"sorry")).into_body());
+        });
+        let [event] = events.as_slice() else { panic!("one event, not {events:?}") };
+        for field in [
+            "level=WARN",
+            "outcome=upstream_failed",
+            "upstream=https://production.example/",
+            "rule=#1 pub/**",
+            "error=it is away",
+        ] {
+            assert!(event.contains(field), "{field} is not in {event}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::time::Instant;
 use http::uri::{Authority, Scheme};
 
 use super::body::{ByteCount, RequestBody, ResponseBody};
+use super::meter::Meter;
 use crate::clock::Clock;
 use crate::model::Timestamp;
 use crate::upstream::Hops;
@@ -39,6 +40,8 @@ pub struct Context {
     pub hops: Hops,
     /// How many bytes of the body have been received so far.
     pub received: ByteCount,
+    /// Where the request is counted.
+    pub meter: Meter,
 }
 
 impl Context {

@@ -7,6 +7,7 @@
 mod call;
 mod copy_source;
 mod error;
+mod listed;
 mod op;
 mod operation;
 mod request;
@@ -25,6 +26,7 @@ use self::operation::Operation;
 use self::route::{Route, Target};
 use crate::model::Grant;
 use crate::protocol::auth::{Authenticated, Credentials};
+use crate::protocol::client;
 use crate::protocol::outcome::{Face, Outcome};
 use crate::protocol::request::{Context, Request, Response};
 use crate::signature::SignedRequest;
@@ -46,6 +48,13 @@ impl Default for Config {
             base_domains: vec!["localhost".to_owned(), "s3.localhost".to_owned()],
             region: "us-east-1".to_owned(),
         }
+    }
+}
+
+impl Config {
+    /// The bucket that a host, with or without a port, names in front of a base domain.
+    pub fn bucket_in_host<'host>(&self, host: &'host str) -> Option<&'host str> {
+        route::bucket_in_host(host, &self.base_domains)
     }
 }
 
@@ -120,6 +129,7 @@ impl Service {
         let Authenticated { identity, payload, further_headers } =
             self.authenticate(context, &parts, &route)?;
         outcome.access_key_id = identity.access_key_id().cloned();
+        let client = client::kind(&parts.headers, &identity);
         let Route { mut operation, target, query, .. } = route;
         if !further_headers.is_empty() {
             // What the query of a presigned link adds can change what is asked for: a copy source, say.
@@ -131,6 +141,7 @@ impl Service {
             service: self,
             context,
             identity,
+            client,
             payload,
             method: parts.method,
             path: parts.uri.path().to_owned(),

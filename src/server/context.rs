@@ -12,6 +12,7 @@ use super::connection::Arrival;
 use super::forwarded;
 use crate::clock::Clock;
 use crate::protocol::body::ByteCount;
+use crate::protocol::meter::Meter;
 use crate::protocol::request::{Context, RequestIds};
 use crate::upstream::Hops;
 
@@ -28,6 +29,7 @@ pub(super) struct Contexts {
     pub(super) ids: RequestIds,
     pub(super) clock: Clock,
     pub(super) trusted_proxies: Vec<Cidr>,
+    pub(super) meter: Meter,
 }
 
 impl Contexts {
@@ -53,6 +55,7 @@ impl Contexts {
             started: Instant::now(),
             hops: Hops::read(&parts.headers),
             received: ByteCount::default(),
+            meter: self.meter.clone(),
         })
     }
 }
@@ -108,6 +111,7 @@ mod tests {
             ids: RequestIds::new(0),
             clock: Clock::Fixed(Timestamp::from_seconds(0)),
             trusted_proxies: vec![Cidr::parse("10.0.0.1").expect("a range")],
+            meter: crate::protocol::meter::Meter::default(),
         };
         let address = |text: &str| text.parse().expect("an address");
         let arrival = Arrival { peer: address("10.0.0.1:5"), local: address("127.0.0.1:8000"), tls: false };

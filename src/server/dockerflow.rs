@@ -3,18 +3,19 @@
 //! Dockerflow: <https://github.com/mozilla-services/Dockerflow>.
 
 use http::{Method, StatusCode, header};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::protocol::body::ResponseBody;
 use crate::protocol::request::Response;
-use crate::store::Store;
+use crate::upstream::Health;
+use crate::view::View;
 
 /// What can be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Endpoint {
     /// Does the process answer? No service behind it is looked at.
     LbHeartbeat,
-    /// Does the store answer?
+    /// Does the store answer, and how is production?
     Heartbeat,
     /// What is running?
     Version,
@@ -47,16 +48,16 @@ impl Endpoint {
 /// The answers.
 #[derive(Clone)]
 pub(super) struct Dockerflow {
-    store: Store,
+    view: View,
     version: String,
 }
 
 impl Dockerflow {
-    /// Answers for `store`; what is running is read once, from the container's file if there is one.
-    pub(super) fn new(store: Store) -> Self {
+    /// Answers for a stage; what is running is read once, from the container's file if there is one.
+    pub(super) fn new(view: View) -> Self {
         let built = std::fs::read_to_string(VERSION_FILE).ok();
         let version = built.filter(|text| serde_json::from_str::<Value>(text).is_ok());
-        Self { store, version: version.unwrap_or_else(|| compiled_version().to_string()) }
+        Self { view, version: version.unwrap_or_else(|| compiled_version().to_string()) }
     }
 
     /// Answers a request.
@@ -75,25 +76,47 @@ impl Dockerflow {
     }
 
     fn heartbeat(&self) -> Response {
-        match self.store.health() {
-            Ok(()) => document(
-                StatusCode::OK,
-                json!({ "status": "ok", "checks": { "store": "ok" }, "details": {} }).to_string(),
-            ),
-            Err(error) => {
-                tracing::error!(%error, "the store is not healthy");
-                document(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    json!({
-                        "status": "error",
-                        "checks": { "store": "error" },
-                        "details": { "store": { "status": "error", "messages": [error.to_string()] } },
-                    })
-                    .to_string(),
-                )
-            }
+        let store = self.view.store().health();
+        if let Err(error) = &store {
+            tracing::error!(%error, "the store is not healthy");
+        }
+        let (status, text) = heartbeat(store.err().as_ref(), &self.view.upstream().health());
+        document(status, text.to_string())
+    }
+}
+
+/// How the stage is: ill without its store, but healthy without production, which it is there to
+/// stand in for. Another container would not reach it either.
+fn heartbeat(store: Option<&crate::store::Error>, upstreams: &[Health]) -> (StatusCode, Value) {
+    let mut checks = Map::new();
+    let mut details = Map::new();
+    let mut check = |name: String, status: &'static str, messages: &[String]| {
+        if !messages.is_empty() {
+            details.insert(name.clone(), json!({ "status": status, "messages": messages }));
+        }
+        checks.insert(name, status.into());
+    };
+    match store {
+        None => check("store".to_owned(), "ok", &[]),
+        Some(error) => check("store".to_owned(), "error", &[error.to_string()]),
+    }
+    for upstream in upstreams {
+        let name = format!("upstream {}", upstream.name);
+        if upstream.down {
+            let last = upstream.last_error.as_deref().unwrap_or("it failed too often");
+            check(name, "warning", &[format!("it is down and left alone for now: {last}")]);
+        } else {
+            check(name, "ok", &[]);
         }
     }
+    let (code, status) = if store.is_some() {
+        (StatusCode::SERVICE_UNAVAILABLE, "error")
+    } else if upstreams.iter().any(|upstream| upstream.down) {
+        (StatusCode::OK, "warning")
+    } else {
+        (StatusCode::OK, "ok")
+    };
+    (code, json!({ "status": status, "checks": checks, "details": details }))
 }
 
 /// What was known when this was compiled.
@@ -114,4 +137,49 @@ pub(super) fn document(status: StatusCode, text: String) -> Response {
     headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
     headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+    use serde_json::json;
+
+    use super::heartbeat;
+    use crate::store;
+    use crate::upstream::Health;
+
+    fn upstream(name: &str, last_error: Option<&str>) -> Health {
+        let last_error = last_error.map(str::to_owned);
+        let down = last_error.is_some();
+        Health { name: name.to_owned(), down, last_error, requests: 1, failures: 1, bytes: 0 }
+    }
+
+    #[test]
+    fn production_that_is_down_is_a_warning_and_a_store_that_is_gone_is_an_error() {
+        let (up, down) = (upstream("one", None), upstream("two", Some("it answered 503")));
+        let closed = store::Error::Closed;
+        assert_eq!(
+            heartbeat(None, &[]),
+            (StatusCode::OK, json!({ "status": "ok", "checks": { "store": "ok" }, "details": {} }))
+        );
+        let (status, text) = heartbeat(None, &[up.clone(), down.clone()]);
+        assert_eq!(status, StatusCode::OK);
+        assert_eq!(
+            text,
+            json!({
+                "status": "warning",
+                "checks": { "store": "ok", "upstream one": "ok", "upstream two": "warning" },
+                "details": {
+                    "upstream two": {
+                        "status": "warning",
+                        "messages": ["it is down and left alone for now: it answered 503"],
+                    },
+                },
+            })
+        );
+        let (status, text) = heartbeat(Some(&closed), &[down]);
+        assert_eq!((status, &text["status"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("error")));
+        assert_eq!(text["details"]["store"]["messages"], json!(["the store is closed"]));
+        assert_eq!(heartbeat(None, &[up]).1["status"], "ok");
+    }
 }

@@ -21,6 +21,8 @@ pub(super) enum Face {
     Dockerflow(Endpoint),
     /// Google Cloud Storage's JSON API.
     Gcs,
+    /// The stage itself: its API and its metrics.
+    Admin,
     /// A name that is kept for ourselves and means nothing yet.
     Reserved,
 }
@@ -60,6 +62,9 @@ pub(super) fn select(address: Address<'_>, archive_hosts: &[String]) -> Face {
     if gcs::is_path(path) {
         return Face::Gcs;
     }
+    if path == "/-" || path.starts_with("/-/") {
+        return Face::Admin;
+    }
     if first == "-" || first.starts_with("__") {
         return Face::Reserved;
     }
@@ -86,8 +91,12 @@ mod tests {
             ("GET", "127.0.0.1", "/__heartbeat__/more", Face::Reserved),
             ("GET", "127.0.0.1", "/__anything", Face::Reserved),
             ("PUT", "127.0.0.1", "/__anything/key", Face::Reserved),
-            ("GET", "127.0.0.1", "/-/console", Face::Reserved),
-            ("GET", "127.0.0.1", "/-", Face::Reserved),
+            ("GET", "127.0.0.1", "/-/console", Face::Admin),
+            ("POST", "127.0.0.1", "/-/api/v1/buckets/a/undelete", Face::Admin),
+            ("GET", "127.0.0.1", "/-", Face::Admin),
+            ("GET", "127.0.0.1", "//-/metrics", Face::Reserved),
+            ("GET", "archive.example", "/-/metrics", Face::Archive),
+            ("GET", "bucket.localhost", "/-/metrics", Face::S3),
             ("GET", "127.0.0.1", "/-bucket/key", Face::S3),
             ("GET", "archive.example", "/", Face::Archive),
             ("HEAD", "archive.example", "/bucket/key", Face::Archive),

@@ -15,14 +15,16 @@ use super::context::Contexts;
 use super::dockerflow::{Dockerflow, document};
 use super::face::{Address, Face, select};
 use super::patience::{Delivery, PatientBody};
+use crate::admin;
 use crate::archive;
 use crate::clock::Clock;
 use crate::gcs;
 use crate::protocol::body::receive;
+use crate::protocol::meter::Meter;
 use crate::protocol::outcome::{self, Answered, Outcome};
 use crate::protocol::request::{Context, RequestIds, Response};
 use crate::s3;
-use crate::store::Store;
+use crate::view::View;
 
 /// Everybody who can answer.
 #[derive(Clone)]
@@ -32,6 +34,7 @@ struct Inner {
     s3: s3::Service,
     gcs: gcs::Service,
     archive: archive::Service,
+    admin: admin::Service,
     dockerflow: Dockerflow,
     contexts: Contexts,
     archive_hosts: Vec<String>,
@@ -46,8 +49,10 @@ pub struct Parts {
     pub gcs: gcs::Service,
     /// The `pub/` tree.
     pub archive: archive::Service,
+    /// The stage itself.
+    pub admin: admin::Service,
     /// What a heartbeat looks at.
-    pub store: Store,
+    pub view: View,
     /// Hosts, in lower case, whose every path is the archive's.
     pub archive_hosts: Vec<String>,
     /// Whose word about client, host and scheme is taken.
@@ -58,6 +63,8 @@ pub struct Parts {
     pub seed: u64,
     /// For the times of requests.
     pub clock: Clock,
+    /// Where requests are counted.
+    pub meter: Meter,
 }
 
 impl Faces {
@@ -67,12 +74,14 @@ impl Faces {
             ids: RequestIds::new(parts.seed),
             clock: parts.clock,
             trusted_proxies: parts.trusted_proxies,
+            meter: parts.meter,
         };
         Self(Arc::new(Inner {
             s3: parts.s3,
             gcs: parts.gcs,
             archive: parts.archive,
-            dockerflow: Dockerflow::new(parts.store),
+            admin: parts.admin,
+            dockerflow: Dockerflow::new(parts.view),
             contexts,
             archive_hosts: parts.archive_hosts,
             stall_timeout: parts.stall_timeout,
@@ -81,11 +90,18 @@ impl Faces {
 
     /// Answers one request.
     pub async fn answer(self, arrival: Arrival, request: Request<Incoming>) -> Response {
-        let Inner { s3, gcs, archive, dockerflow, contexts, archive_hosts, stall_timeout } = &*self.0;
+        let Inner { s3, gcs, archive, admin, dockerflow, contexts, archive_hosts, stall_timeout } = &*self.0;
         let (mut parts, body) = request.into_parts();
         let context = match contexts.begin(arrival, &mut parts) {
             Ok(context) => context,
             Err(bad_host) => {
+                // There is no context to log it with: whose answer it would be is not known.
+                tracing::info!(
+                    peer = %arrival.peer,
+                    status = StatusCode::BAD_REQUEST.as_u16(),
+                    error = %bad_host,
+                    "request without a host"
+                );
                 let mut response = document(StatusCode::BAD_REQUEST, error_text(&bad_host.to_string()));
                 // Whatever else the client has sent was not looked at.
                 response.headers_mut().insert(header::CONNECTION, header::HeaderValue::from_static("close"));
@@ -111,6 +127,7 @@ impl Faces {
                 logged(&context, endpoint.name(), response)
             }
             Face::Gcs => gcs.call(&context, request).await,
+            Face::Admin => admin.call(&context, request).await,
             Face::Reserved => {
                 let message = "nothing is served under this name; buckets cannot have it";
                 logged(&context, "Reserved", document(StatusCode::NOT_FOUND, error_text(message)))

@@ -2,9 +2,9 @@
 
 use rusqlite::{Connection, Row, params};
 
-use super::change::{Change, find as find_row};
+use super::change::{Change, find as find_row, i64_of};
 use super::error::Error;
-use super::{row, statement};
+use super::{inventory, row, statement};
 use crate::model::{BucketName, Owner, Timestamp};
 
 /// A bucket.
@@ -84,7 +84,7 @@ pub(super) fn create(change: &mut Change, new: NewBucket) -> Result<Bucket, Erro
     Ok(Bucket { name: new.name, created, region: new.region, owner: new.owner })
 }
 
-/// Removes a bucket that holds nothing but tombstones.
+/// Removes a bucket that holds nothing but tombstones and what is cached, with its imported index.
 pub(super) fn delete(change: &mut Change, name: &BucketName) -> Result<(), Error> {
     let id = id(change.connection(), name)?;
     for held in [statement::BUCKET_HAS_OBJECT, statement::BUCKET_HAS_UPLOAD] {
@@ -92,6 +92,12 @@ pub(super) fn delete(change: &mut Change, name: &BucketName) -> Result<(), Error
             return Err(Error::BucketNotEmpty(name.clone()));
         }
     }
+    // What is cached is nobody's: it is here today because somebody read it, and goes with the bucket.
+    let sequence = change.next_sequence();
+    if change.execute(statement::GARBAGE_CACHED, params![id, i64_of(sequence)])? > 0 {
+        change.note_garbage(sequence);
+    }
+    inventory::drop_whole(change, id)?;
     for delete in [statement::DELETE_BUCKET_ROWS, statement::DELETE_BUCKET_SETTINGS, statement::DELETE_BUCKET]
     {
         change.execute(delete, [id])?;

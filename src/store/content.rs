@@ -263,7 +263,12 @@ impl Content {
 }
 
 /// Reads what is in the page cache; `None` if the disk would have to be waited for.
-fn read_cached(file: &File, buffer: &mut Buffer, offset: u64, length: usize) -> Option<io::Result<()>> {
+pub(super) fn read_cached(
+    file: &File,
+    buffer: &mut Buffer,
+    offset: u64,
+    length: usize,
+) -> Option<io::Result<()>> {
     let room = &mut buffer.room()[..length];
     match rustix::io::preadv2(file, &mut [IoSliceMut::new(room)], offset, ReadWriteFlags::NOWAIT) {
         Ok(0) => Some(Err(io::ErrorKind::UnexpectedEof.into())),
@@ -277,7 +282,13 @@ fn read_cached(file: &File, buffer: &mut Buffer, offset: u64, length: usize) -> 
     }
 }
 
-fn read_waiting(file: &File, mut buffer: Buffer, offset: u64, length: usize) -> (Buffer, io::Result<()>) {
+/// Reads all of a range, however long that takes.
+pub(super) fn read_waiting(
+    file: &File,
+    mut buffer: Buffer,
+    offset: u64,
+    length: usize,
+) -> (Buffer, io::Result<()>) {
     let read = file.read_exact_at(&mut buffer.room()[..length], offset);
     if read.is_ok() {
         buffer.advance(length);

@@ -5,12 +5,14 @@ use tokio::sync::oneshot;
 use super::bucket::{Bucket, NewBucket};
 use super::change::Change;
 use super::error::Error;
+use super::inventory::{Crawl, CrawlStep, Dropped, InventoryRow};
 use super::object::{
-    CopyObject, DeleteObject, Deleted, Object, ObjectRef, PutObject, SetDigests, UpdateObject,
+    CacheObject, Cached, CopyObject, DeleteObject, Deleted, Eviction, Object, ObjectRef, PutObject,
+    SetDigests, UpdateObject,
 };
 use super::sweep::Swept;
 use super::upload::{CompleteUpload, CopyPart, NewUpload, Part, PutPart, Upload, UploadRef};
-use crate::model::{BucketName, Tags};
+use crate::model::{BucketName, ObjectKey, Tags, Timestamp};
 
 /// Where an answer goes. Whoever asked may be gone: the work is done all the same.
 pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
@@ -23,6 +25,12 @@ pub(super) enum Job {
     CreateBucket(NewBucket, Reply<Bucket>),
     DeleteBucket(BucketName, Reply<()>),
     PutObject(Box<PutObject>, Reply<Object>),
+    CacheObject(Box<CacheObject>, Reply<Option<Object>>),
+    NoteUsed(Vec<(BucketName, ObjectKey)>, Reply<()>),
+    /// Removes some of the cached objects.
+    Evict(Eviction, Reply<Cached>),
+    ForgetCached(BucketName, Vec<ObjectKey>, Reply<Cached>),
+    Undelete(BucketName, Vec<ObjectKey>, Reply<Vec<bool>>),
     CopyObject(Box<CopyObject>, Reply<Object>),
     SetTags(ObjectRef, Tags, Reply<()>),
     DeleteObjects(BucketName, Vec<DeleteObject>, Reply<Deletions>),
@@ -33,6 +41,11 @@ pub(super) enum Job {
     CopyPart(Box<CopyPart>, Reply<Part>),
     CompleteUpload(Box<CompleteUpload>, Reply<Object>),
     AbortUpload(UploadRef, Reply<()>),
+    AddInventory(BucketName, Vec<InventoryRow>, Reply<()>),
+    CoverInventory(BucketName, String, Timestamp, Reply<()>),
+    /// Removes some of an imported index.
+    DropInventory(BucketName, String, Reply<Dropped>),
+    KeepCrawl(Box<CrawlStep>, Reply<Crawl>),
     /// Removes some of the content that became garbage at this sequence number or earlier.
     Sweep(u64, Reply<Swept>),
     /// Runs SQL on the writing connection, so that tests can make it fail.
@@ -53,9 +66,14 @@ pub(super) enum Answer {
     Nothing(Held<()>),
     Bucket(Held<Bucket>),
     Object(Held<Object>),
+    Kept(Held<Option<Object>>),
+    Evicted(Held<Cached>),
+    Undeleted(Held<Vec<bool>>),
     Deletions(Held<Deletions>),
     Upload(Held<Upload>),
     Part(Held<Part>),
+    Dropped(Held<Dropped>),
+    Crawl(Held<Crawl>),
     Swept(Held<Swept>),
     /// `Close` has none.
     None,
@@ -66,18 +84,26 @@ impl Job {
     pub(super) fn weight_bytes(&self) -> usize {
         match self {
             Self::PutObject(put, _) => put.staged.inline_bytes(),
+            Self::CacheObject(cache, _) => cache.staged.inline_bytes(),
+            Self::NoteUsed(used, _) => used.len() * 512,
+            Self::ForgetCached(_, keys, _) | Self::Undelete(_, keys, _) => keys.len() * 512,
             Self::PutPart(part, _) => part.staged.inline_bytes(),
             Self::DeleteObjects(_, deletes, _) => deletes.len() * 4096,
             Self::CompleteUpload(complete, _) => complete.parts.len() * 256,
+            Self::AddInventory(_, rows, _) => rows.len() * 256,
+            Self::KeepCrawl(step, _) => (step.rows.len() + step.done.len() + step.found.len()) * 256,
             Self::CreateBucket(..)
             | Self::DeleteBucket(..)
             | Self::CopyObject(..)
+            | Self::Evict(..)
             | Self::UpdateObject(..)
             | Self::SetDigests(..)
             | Self::CreateUpload(..)
             | Self::CopyPart(..)
             | Self::SetTags(..)
             | Self::AbortUpload(..)
+            | Self::CoverInventory(..)
+            | Self::DropInventory(..)
             | Self::Sweep(..)
             | Self::Close => 0,
             #[cfg(test)]
@@ -87,7 +113,7 @@ impl Job {
 
     /// Does the work, if the group's transaction could be begun.
     pub(super) fn run(self, change: &mut Change, begun: &Result<(), Error>) -> Answer {
-        use super::{bucket, object, upload};
+        use super::{bucket, inventory, object, upload};
         let mut run = Run { change, begun };
         match self {
             Self::CreateBucket(new, reply) => {
@@ -98,6 +124,21 @@ impl Job {
             }
             Self::PutObject(put, reply) => {
                 Answer::Object(run.held(reply, |change| object::put(change, *put)))
+            }
+            Self::CacheObject(cache, reply) => {
+                Answer::Kept(run.held(reply, |change| object::cache(change, *cache)))
+            }
+            Self::NoteUsed(used, reply) => {
+                Answer::Nothing(run.held(reply, |change| object::note_used(change, &used)))
+            }
+            Self::Evict(eviction, reply) => {
+                Answer::Evicted(run.held(reply, |change| object::evict(change, eviction)))
+            }
+            Self::ForgetCached(bucket, keys, reply) => {
+                Answer::Evicted(run.held(reply, |change| object::forget_cached(change, &bucket, &keys)))
+            }
+            Self::Undelete(bucket, keys, reply) => {
+                Answer::Undeleted(run.held(reply, |change| object::undelete(change, &bucket, &keys)))
             }
             Self::CopyObject(copy, reply) => {
                 Answer::Object(run.held(reply, |change| object::copy(change, *copy)))
@@ -128,6 +169,19 @@ impl Job {
             }
             Self::AbortUpload(upload, reply) => {
                 Answer::Nothing(run.held(reply, |change| upload::abort(change, &upload)))
+            }
+            Self::AddInventory(bucket, rows, reply) => {
+                Answer::Nothing(run.held(reply, |change| inventory::add(change, &bucket, rows)))
+            }
+            Self::CoverInventory(bucket, prefix, taken, reply) => {
+                let work = |change: &mut Change| inventory::cover(change, &bucket, &prefix, taken);
+                Answer::Nothing(run.held(reply, work))
+            }
+            Self::DropInventory(bucket, prefix, reply) => {
+                Answer::Dropped(run.held(reply, |change| inventory::drop_part(change, &bucket, &prefix)))
+            }
+            Self::KeepCrawl(step, reply) => {
+                Answer::Crawl(run.held(reply, |change| inventory::keep(change, *step)))
             }
             Self::Sweep(up_to, reply) => Answer::Swept(run.held(reply, |change| change.sweep(up_to))),
             #[cfg(test)]
@@ -161,9 +215,14 @@ impl Answer {
             Self::Nothing(held) => held.send(committed),
             Self::Bucket(held) => held.send(committed),
             Self::Object(held) => held.send(committed),
+            Self::Kept(held) => held.send(committed),
+            Self::Evicted(held) => held.send(committed),
+            Self::Undeleted(held) => held.send(committed),
             Self::Deletions(held) => held.send(committed),
             Self::Upload(held) => held.send(committed),
             Self::Part(held) => held.send(committed),
+            Self::Dropped(held) => held.send(committed),
+            Self::Crawl(held) => held.send(committed),
             Self::Swept(held) => held.send(committed),
             Self::None => {}
         }

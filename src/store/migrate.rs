@@ -7,9 +7,10 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::error::OpenError;
 
 /// The steps, in order. A step that was ever released is never edited.
-const STEPS: &[&str] = &[
+pub(super) const STEPS: &[&str] = &[
     include_str!("../../schema/0001_start.sql"),
     include_str!("../../schema/0002_metadata_and_sessions.sql"),
+    include_str!("../../schema/0003_view_of_production.sql"),
 ];
 
 /// Applies the steps that an index does not have yet, each in a transaction of its own.

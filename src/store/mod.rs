@@ -42,8 +42,8 @@ pub use content::{Content, ContentReader, PartRange};
 pub use error::{Error, OpenError};
 pub use inventory::{Crawl, InventoryRow, Known};
 pub use object::{
-    CacheObject, CopyObject, DeleteObject, Deleted, Lookup, Object, ObjectRef, Origin, PutObject, Source,
-    UpdateObject,
+    CacheObject, Cached, CopyObject, DeleteObject, Deleted, Lookup, Object, ObjectRef, Origin, PutObject,
+    Source, UpdateObject,
 };
 pub use scan::{Listed, ListedKind, Scan, Start, UploadScan, UploadStart};
 pub use staging::{Staged, Staging};
@@ -57,7 +57,7 @@ use self::object::SetDigests;
 use self::open::Inner;
 use crate::checksum::Digests;
 use crate::clock::Clock;
-use crate::model::{BucketName, ChecksumAlgorithm, ObjectKey, PartNumber, Tags, Timestamp, VersionId};
+use crate::model::{BucketName, ChecksumAlgorithm, ObjectKey, PartNumber, Tags, VersionId};
 
 /// What an answered write survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -98,15 +98,6 @@ impl Options {
             clock: Clock::System,
         }
     }
-}
-
-/// How much of what is here came from upstream.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Cached {
-    /// Cached objects.
-    pub objects: u64,
-    /// Their bytes.
-    pub bytes: u64,
 }
 
 /// A data folder in service. Clones are the same store.
@@ -154,7 +145,8 @@ impl Store {
         self.0.shared.readers.read(|connection| bucket::list(connection, prefix, after, limit))
     }
 
-    /// Removes a bucket that holds no object, version or upload. Its tombstones go with it.
+    /// Removes a bucket that holds no object, version or upload. Its tombstones,
+    /// what is cached in it and its imported index go with it.
     pub async fn delete_bucket(&self, name: &BucketName) -> Result<(), Error> {
         self.0.writer.ask(|reply| Job::DeleteBucket(name.clone(), reply)).await
     }
@@ -167,104 +159,6 @@ impl Store {
     /// Writes an object. A reader sees the old one or the new one, each whole.
     pub async fn put_object(&self, put: PutObject) -> Result<Object, Error> {
         self.0.writer.ask(|reply| Job::PutObject(Box::new(put), reply)).await
-    }
-
-    /// Keeps an object of an upstream, unless there is an object or a tombstone by now: then `None`.
-    pub async fn cache_object(&self, object: CacheObject) -> Result<Option<Object>, Error> {
-        drop(object);
-        unimplemented!("helper C")
-    }
-
-    /// Notes that cached objects were read, for [`Store::evict`]. Losing it in a crash does no harm.
-    pub async fn note_used(&self, used: Vec<(BucketName, ObjectKey)>) -> Result<(), Error> {
-        drop(used);
-        unimplemented!("helper C")
-    }
-
-    /// Removes cached objects: those fetched before `fetched_before`, then the least recently used
-    /// until at most `max_bytes` are left.
-    pub async fn evict(
-        &self,
-        fetched_before: Option<Timestamp>,
-        max_bytes: Option<u64>,
-    ) -> Result<Cached, Error> {
-        let _ = (fetched_before, max_bytes);
-        unimplemented!("helper C")
-    }
-
-    /// How much is cached. Costs a look at each cached object's entry in an index.
-    pub fn cached(&self) -> Result<Cached, Error> {
-        unimplemented!("helper C")
-    }
-
-    /// Removes tombstones; says of each key whether it had one.
-    pub async fn undelete(&self, bucket: &BucketName, keys: Vec<ObjectKey>) -> Result<Vec<bool>, Error> {
-        let _ = (bucket, keys);
-        unimplemented!("helper C")
-    }
-
-    /// Adds rows to a bucket's imported index, in the place of earlier ones of the same keys.
-    pub async fn add_inventory(&self, bucket: &BucketName, rows: Vec<InventoryRow>) -> Result<(), Error> {
-        let _ = (bucket, rows);
-        unimplemented!("helper C")
-    }
-
-    /// Says that a bucket's imported index knows all that is below `prefix` as of `taken`: what it
-    /// does not have there does not exist.
-    pub async fn cover_inventory(
-        &self,
-        bucket: &BucketName,
-        prefix: String,
-        taken: Timestamp,
-    ) -> Result<(), Error> {
-        let _ = (bucket, prefix, taken);
-        unimplemented!("helper C")
-    }
-
-    /// Forgets a bucket's imported index below `prefix`: rows, covers and crawls.
-    pub async fn drop_inventory(&self, bucket: &BucketName, prefix: String) -> Result<u64, Error> {
-        let _ = (bucket, prefix);
-        unimplemented!("helper C")
-    }
-
-    /// What a bucket's imported index says of a key.
-    pub fn find_inventory(&self, bucket: &BucketName, key: &ObjectKey) -> Result<Known, Error> {
-        let _ = (bucket, key);
-        unimplemented!("helper C")
-    }
-
-    /// Rows of a bucket's imported index in the order of their keys' bytes (`tombstones` means
-    /// nothing here).
-    pub fn scan_inventory(&self, bucket: &BucketName, scan: &Scan) -> Result<Vec<InventoryRow>, Error> {
-        let _ = (bucket, scan);
-        unimplemented!("helper C")
-    }
-
-    /// Which prefixes of a bucket its imported index covers, and how many rows it has.
-    pub fn inventory_covers(&self, bucket: &BucketName) -> Result<(Vec<(String, Timestamp)>, u64), Error> {
-        let _ = bucket;
-        unimplemented!("helper C")
-    }
-
-    /// A crawl that was begun before, if it is not done.
-    pub fn find_crawl(&self, bucket: &BucketName, prefix: &str) -> Result<Option<Crawl>, Error> {
-        let _ = (bucket, prefix);
-        unimplemented!("helper C")
-    }
-
-    /// Keeps a step of a crawl in one transaction: rows that were found, folders that are done and
-    /// folders that are to be looked at. Without any of these left, the prefix is covered and the
-    /// crawl is forgotten.
-    pub async fn keep_crawl(
-        &self,
-        bucket: &BucketName,
-        prefix: String,
-        rows: Vec<InventoryRow>,
-        done: Vec<String>,
-        found: Vec<String>,
-    ) -> Result<Crawl, Error> {
-        let _ = (bucket, prefix, rows, done, found);
-        unimplemented!("helper C")
     }
 
     /// What is under a key, or under one of its versions.

@@ -21,6 +21,8 @@ pub(super) struct Inner {
     pub(super) shared: Arc<Shared>,
     pub(super) writer: Arc<Writer>,
     pub(super) inline_max_bytes: usize,
+    /// Held by who evicts.
+    pub(super) evicting: tokio::sync::Mutex<()>,
     sweeper: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -38,7 +40,8 @@ impl Inner {
             writer.close();
         }
         let sweeper = Mutex::new(Some(sweeper.map_err(OpenError::Thread)?));
-        Ok(Self { shared, writer, inline_max_bytes: options.inline_max_bytes, sweeper })
+        let evicting = tokio::sync::Mutex::default();
+        Ok(Self { shared, writer, inline_max_bytes: options.inline_max_bytes, evicting, sweeper })
     }
 
     /// Stops the threads once what is queued is done.

@@ -14,7 +14,7 @@ use super::error::Error;
 const KEPT_MAX: usize = 8;
 
 /// How many statements a connection keeps prepared: all of them.
-const STATEMENTS: usize = 80;
+const STATEMENTS: usize = 128;
 
 /// What every connection needs before its first statement.
 pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<()> {

@@ -19,6 +19,11 @@ pub(super) fn key(row: &Row<'_>, index: usize) -> Result<ObjectKey, Error> {
     ObjectKey::parse(text).map_err(Error::damaged)
 }
 
+/// A prefix or a folder from column `index`, which is a blob so that it orders by its bytes.
+pub(super) fn bytes_as_text(row: &Row<'_>, index: usize) -> Result<String, Error> {
+    String::from_utf8(row.get(index)?).map_err(Error::damaged)
+}
+
 /// A bucket's name from column `index`.
 pub(super) fn bucket_name(row: &Row<'_>, index: usize) -> Result<BucketName, Error> {
     BucketName::parse(text(row, index)?).map_err(Error::damaged)

@@ -89,7 +89,7 @@ pub struct UploadScan {
 }
 
 /// The least text that a start admits.
-fn lower_bound(start: &Start, prefix: &str) -> Vec<u8> {
+pub(super) fn lower_bound(start: &Start, prefix: &str) -> Vec<u8> {
     let start = match start {
         Start::At(text) => text.as_bytes().to_vec(),
         Start::After(text) => behind(text),
@@ -155,14 +155,14 @@ pub(super) fn whole_objects(
     let mut rows = statement.query(params![bucket_id, from, to])?;
     let mut last: Vec<u8> = Vec::new();
     while let Some(row) = rows.next()? {
-        let key = row.get_ref(18)?.as_blob().map_err(Error::damaged)?;
+        let key = row.get_ref(19)?.as_blob().map_err(Error::damaged)?;
         if key == last {
             continue;
         }
         last.clear();
         last.extend_from_slice(key);
         if Kind::read(row, 0)? == Kind::Object {
-            found.push(object::object(row, bucket, &row::key(row, 18)?)?);
+            found.push(object::object(row, bucket, &row::key(row, 19)?)?);
         }
         if found.len() == scan.limit {
             break;
@@ -178,7 +178,7 @@ fn listed(row: &Row<'_>, kind: Kind) -> Result<Listed, Error> {
         Kind::Tombstone => (ListedKind::Tombstone, None),
     };
     Ok(Listed {
-        origin: Origin::default(),
+        origin: Origin::read(row, 10)?,
         key: row::key(row, 0)?,
         kind,
         size_bytes: row::number(row, 2)?,

@@ -9,6 +9,8 @@ use super::reader::Readers;
 
 /// How much is read at once.
 const READ_BYTES: usize = 256 << 10;
+/// How much is read at once of a file that still grows: there may be hundreds of readers.
+const TAIL_BYTES: usize = 64 << 10;
 /// How much is digested and written at once.
 const WRITE_BYTES: usize = 512 << 10;
 
@@ -19,6 +21,7 @@ pub(super) struct Shared {
     pub(super) readers: Readers,
     pub(super) pins: Arc<Pins>,
     pub(super) reading: Arc<Pool>,
+    pub(super) tailing: Arc<Pool>,
     pub(super) writing: Arc<Pool>,
 }
 
@@ -30,6 +33,7 @@ impl Shared {
             folder,
             pins: Pins::new(committed),
             reading: Pool::new(READ_BYTES, 8),
+            tailing: Pool::new(TAIL_BYTES, 16),
             writing: Pool::new(WRITE_BYTES, 8),
         })
     }

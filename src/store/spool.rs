@@ -18,6 +18,7 @@ use super::blob::BlobFile;
 use super::buffer::{ALIGNMENT, Buffer};
 use super::error::Error;
 use super::shared::Shared;
+use super::tail::{Growth, Tail};
 use crate::checksum::{Digester, Digests};
 
 /// A body on its way into a file. Dropping it discards the file.
@@ -27,6 +28,7 @@ pub(super) struct Spool {
     filling: Option<Buffer>,
     digesting: Lane<Digester>,
     writing: Lane<Target>,
+    growth: Arc<Growth>,
     size_bytes: u64,
 }
 
@@ -43,6 +45,7 @@ enum Lane<T> {
 #[derive(Debug)]
 struct Target {
     shared: Arc<Shared>,
+    growth: Arc<Growth>,
     open: Option<(File, BlobFile)>,
     direct: bool,
     offset: u64,
@@ -72,13 +75,21 @@ impl<T: Send + 'static> Lane<T> {
 impl Spool {
     /// An empty body of which about `expected_bytes` will come.
     pub(super) fn new(shared: Arc<Shared>, digester: Digester, expected_bytes: u64) -> Self {
-        let target =
-            Target { shared: Arc::clone(&shared), open: None, direct: false, offset: 0, expected_bytes };
+        let growth = Arc::<Growth>::default();
+        let target = Target {
+            shared: Arc::clone(&shared),
+            growth: Arc::clone(&growth),
+            open: None,
+            direct: false,
+            offset: 0,
+            expected_bytes,
+        };
         Self {
             shared,
             filling: None,
             digesting: Lane::Here(digester),
             writing: Lane::Here(target),
+            growth,
             size_bytes: 0,
         }
     }
@@ -109,6 +120,11 @@ impl Spool {
         self.writing.then(move |target| target.append(written.as_ref().as_ref())).await
     }
 
+    /// The file, once there is one, and how many bytes can be read from it.
+    pub(super) fn tail(&self) -> Option<(Tail, u64)> {
+        self.growth.tail(&self.shared.tailing)
+    }
+
     /// Ends the body: it is digested, and its file is among the blobs and survives power loss.
     pub(super) async fn finish(mut self) -> Result<(u64, Digests, BlobFile), Error> {
         self.flush().await?;
@@ -135,7 +151,9 @@ impl Target {
         }
         let Some((file, blob)) = &self.open else { return Err(Error::Closed) };
         let written = write_all(file, bytes, &mut self.offset, &mut self.direct);
-        written.map_err(|error| shared.folder.explain(blob.path(), error))
+        written.map_err(|error| shared.folder.explain(blob.path(), error))?;
+        self.growth.reached(self.offset);
+        Ok(())
     }
 
     /// Makes the file, for direct writing if its first piece fills a buffer.
@@ -160,6 +178,7 @@ impl Target {
             created => created,
         };
         let file = File::from(created.map_err(|error| folder.explain(&path, error.into()))?);
+        self.growth.begin(&path);
         self.open = Some((file, BlobFile::new(name, path, Arc::clone(&self.shared.pins))));
         Ok(())
     }

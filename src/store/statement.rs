@@ -41,7 +41,8 @@ statements! {
         WHERE b.name >= ?1 AND b.name < CAST(?2 AS TEXT)
         ORDER BY b.name LIMIT ?3";
     INSERT_BUCKET = "INSERT INTO bucket (name, created_ms, region, owner) VALUES (?1, ?2, ?3, ?4)";
-    BUCKET_HAS_OBJECT = "SELECT 1 FROM object WHERE bucket_id = ?1 AND kind <> 2 LIMIT 1";
+    BUCKET_HAS_OBJECT = "
+        SELECT 1 FROM object WHERE bucket_id = ?1 AND kind <> 2 AND origin = 0 LIMIT 1";
     BUCKET_HAS_UPLOAD = "SELECT 1 FROM upload WHERE bucket_id = ?1 LIMIT 1";
     DELETE_BUCKET = "DELETE FROM bucket WHERE id = ?1";
     DELETE_BUCKET_ROWS = "DELETE FROM object WHERE bucket_id = ?1";
@@ -51,7 +52,7 @@ statements! {
     FIND_OBJECT = "
         SELECT o.kind, o.sequence, o.version_id, o.modified_ms, o.size, o.etag, o.checksum_algorithm,
                o.checksum, w.canonical_id, w.display_name, o.content_id, o.metageneration, o.parts,
-               o.md5, o.crc32c, o.metadata, o.tags, o.updated_ms
+               o.md5, o.crc32c, o.metadata, o.tags, o.updated_ms, o.origin
         FROM bucket b
         LEFT JOIN object o ON o.bucket_id = b.id AND o.key = ?2
         LEFT JOIN owner w ON w.id = o.owner
@@ -60,7 +61,7 @@ statements! {
     FIND_VERSION = "
         SELECT o.kind, o.sequence, o.version_id, o.modified_ms, o.size, o.etag, o.checksum_algorithm,
                o.checksum, w.canonical_id, w.display_name, o.content_id, o.metageneration, o.parts,
-               o.md5, o.crc32c, o.metadata, o.tags, o.updated_ms
+               o.md5, o.crc32c, o.metadata, o.tags, o.updated_ms, o.origin
         FROM bucket b
         LEFT JOIN object o ON o.bucket_id = b.id AND o.key = ?2 AND o.version_id IS ?3
         LEFT JOIN owner w ON w.id = o.owner
@@ -75,17 +76,19 @@ statements! {
     INSERT_OBJECT = "
         INSERT INTO object (bucket_id, key, sequence, kind, modified_ms, size, etag, checksum_algorithm,
                             checksum, owner, content_id, metageneration, origin, parts, upload_id, md5,
-                            crc32c, metadata, tags)
-        VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 1, 0, ?11, ?12, ?13, ?14, ?15, ?16)";
+                            crc32c, metadata, tags, used_ms, fetched_ms)
+        VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 1, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?18)";
     INSERT_TOMBSTONE = "
         INSERT INTO object (bucket_id, key, sequence, kind, modified_ms, size, owner, metageneration,
                             origin, metadata)
         VALUES (?1, ?2, ?3, 2, ?4, 0, ?5, 1, 0, '{}')";
-    SET_TAGS = "UPDATE object SET tags = ?4 WHERE bucket_id = ?1 AND key = ?2 AND sequence = ?3";
+    SET_TAGS = "
+        UPDATE object SET tags = ?4, origin = 0, used_ms = NULL, fetched_ms = NULL
+        WHERE bucket_id = ?1 AND key = ?2 AND sequence = ?3";
     DELETE_OBJECT = "DELETE FROM object WHERE bucket_id = ?1 AND key = ?2 AND sequence = ?3";
     SCAN_OBJECTS = "
         SELECT o.key, o.kind, o.size, o.etag, o.modified_ms, o.checksum_algorithm, o.checksum,
-               w.canonical_id, w.display_name, o.sequence
+               w.canonical_id, w.display_name, o.sequence, o.origin
         FROM object o JOIN owner w ON w.id = o.owner
         WHERE o.bucket_id = ?1 AND o.key >= ?2 AND o.key < ?3
         ORDER BY o.key, o.sequence DESC";
@@ -93,16 +96,38 @@ statements! {
     SCAN_WHOLE_OBJECTS = "
         SELECT o.kind, o.sequence, o.version_id, o.modified_ms, o.size, o.etag, o.checksum_algorithm,
                o.checksum, w.canonical_id, w.display_name, o.content_id, o.metageneration, o.parts,
-               o.md5, o.crc32c, o.metadata, o.tags, o.updated_ms, o.key
+               o.md5, o.crc32c, o.metadata, o.tags, o.updated_ms, o.origin, o.key
         FROM object o JOIN owner w ON w.id = o.owner
         WHERE o.bucket_id = ?1 AND o.key >= ?2 AND o.key < ?3
         ORDER BY o.key, o.sequence DESC";
     UPDATE_OBJECT = "
-        UPDATE object SET metadata = ?4, metageneration = metageneration + 1, updated_ms = ?5
+        UPDATE object SET metadata = ?4, metageneration = metageneration + 1, updated_ms = ?5,
+                          origin = 0, used_ms = NULL, fetched_ms = NULL
         WHERE bucket_id = ?1 AND key = ?2 AND sequence = ?3";
     SET_DIGESTS = "
         UPDATE object SET md5 = coalesce(md5, ?2), crc32c = coalesce(crc32c, ?3)
         WHERE content_id = ?1 AND size = ?4";
+
+    // What is cached.
+    UNDELETE = "DELETE FROM object WHERE bucket_id = ?1 AND key = ?2 AND kind = 2";
+    NOTE_USED = "
+        UPDATE object SET used_ms = max(used_ms, ?3)
+        WHERE bucket_id = (SELECT id FROM bucket WHERE name = ?1) AND key = ?2 AND +origin = 1";
+    SUM_CACHED = "
+        SELECT count(*), coalesce(sum(size), 0) FROM object INDEXED BY object_used WHERE origin = 1";
+    LEAST_USED = "
+        SELECT bucket_id, key, sequence, size, content_id FROM object
+        WHERE origin = 1 ORDER BY used_ms LIMIT ?1";
+    FETCHED_BEFORE = "
+        SELECT bucket_id, key, sequence, size, content_id FROM object
+        WHERE origin = 1 AND fetched_ms < ?2 ORDER BY fetched_ms LIMIT ?1";
+    FORGET_CACHED = "
+        DELETE FROM object WHERE bucket_id = ?1 AND key = ?2 AND +origin = 1 RETURNING size, content_id";
+    GARBAGE_CACHED = "
+        INSERT INTO garbage (sequence, content_id)
+        SELECT ?2, o.content_id FROM object o
+        WHERE o.bucket_id = ?1 AND o.content_id IS NOT NULL AND NOT EXISTS (
+            SELECT 1 FROM object x WHERE x.content_id = o.content_id AND x.bucket_id <> ?1)";
 
     // Contents and blobs.
     INSERT_BLOB = "INSERT INTO blob (id, name, size, md5, bytes) VALUES (?1, ?2, ?3, ?4, ?5)";
@@ -160,6 +185,66 @@ statements! {
         FROM part WHERE upload = ?1 AND number > ?2
         ORDER BY number LIMIT ?3";
     DELETE_PARTS = "DELETE FROM part WHERE upload = ?1";
+
+    // The imported index.
+    FIND_INVENTORY = "
+        SELECT i.id, i.rows FROM bucket b LEFT JOIN inventory i ON i.bucket_id = b.id WHERE b.name = ?1";
+    FIND_INVENTORY_ID = "SELECT id FROM inventory WHERE bucket_id = ?1";
+    INSERT_INVENTORY = "INSERT INTO inventory (id, bucket_id, rows) VALUES (?1, ?2, 0)";
+    COUNT_INVENTORY_ROWS = "UPDATE inventory SET rows = rows + ?2 WHERE id = ?1";
+    FIND_INVENTORY_ROW = "
+        SELECT key, size, modified_ms, etag, md5, crc32c FROM inventory_row
+        WHERE inventory_id = ?1 AND key = ?2";
+    SCAN_INVENTORY = "
+        SELECT key, size, modified_ms, etag, md5, crc32c FROM inventory_row
+        WHERE inventory_id = ?1 AND key >= ?2 AND key < ?3
+        ORDER BY key LIMIT ?4";
+    INSERT_INVENTORY_ROW = "
+        INSERT INTO inventory_row (inventory_id, key, size, modified_ms, etag, md5, crc32c)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING";
+    UPDATE_INVENTORY_ROW = "
+        UPDATE inventory_row SET size = ?3, modified_ms = ?4, etag = ?5, md5 = ?6, crc32c = ?7
+        WHERE inventory_id = ?1 AND key = ?2";
+    DELETE_INVENTORY_ROWS = "
+        DELETE FROM inventory_row WHERE inventory_id = ?1 AND key IN (
+            SELECT key FROM inventory_row WHERE inventory_id = ?1 AND key >= ?2 AND key < ?3
+            ORDER BY key LIMIT ?4)";
+    COVER_BEFORE = "
+        SELECT prefix FROM inventory_cover WHERE inventory_id = ?1 AND prefix <= ?2
+        ORDER BY prefix DESC LIMIT 1";
+    LIST_COVERS = "SELECT prefix, taken_ms FROM inventory_cover WHERE inventory_id = ?1 ORDER BY prefix";
+    UPSERT_COVER = "
+        INSERT OR REPLACE INTO inventory_cover (inventory_id, prefix, taken_ms) VALUES (?1, ?2, ?3)";
+    DELETE_COVER = "DELETE FROM inventory_cover WHERE inventory_id = ?1 AND prefix = ?2";
+    DELETE_COVERS_BELOW = "
+        DELETE FROM inventory_cover
+        WHERE inventory_id = ?1 AND prefix >= ?2 AND prefix < ?3 AND taken_ms <= ?4";
+    FIND_CRAWL = "SELECT begun_ms, pending, done FROM crawl WHERE inventory_id = ?1 AND prefix = ?2";
+    LIST_CRAWLS = "SELECT prefix FROM crawl WHERE inventory_id = ?1 ORDER BY prefix";
+    UPSERT_CRAWL = "
+        INSERT OR REPLACE INTO crawl (inventory_id, prefix, begun_ms, pending, done)
+        VALUES (?1, ?2, ?3, ?4, ?5)";
+    DELETE_CRAWL = "DELETE FROM crawl WHERE inventory_id = ?1 AND prefix = ?2";
+    LIST_CRAWL_FOLDERS = "
+        SELECT folder FROM crawl_folder WHERE inventory_id = ?1 AND prefix = ?2 ORDER BY folder LIMIT ?3";
+    INSERT_CRAWL_FOLDER = "
+        INSERT INTO crawl_folder (inventory_id, prefix, folder) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+    DELETE_CRAWL_FOLDER = "
+        DELETE FROM crawl_folder WHERE inventory_id = ?1 AND prefix = ?2 AND folder = ?3";
+    DELETE_CRAWL_FOLDERS = "DELETE FROM crawl_folder WHERE inventory_id = ?1 AND prefix = ?2";
+
+    // An imported index that was dropped.
+    DROP_INVENTORY = "UPDATE inventory SET bucket_id = NULL WHERE bucket_id = ?1 RETURNING rows";
+    NEXT_DROPPED_INVENTORY = "SELECT id FROM inventory WHERE bucket_id IS NULL LIMIT 1";
+    SWEEP_INVENTORY_ROWS = "
+        DELETE FROM inventory_row WHERE inventory_id = ?1 AND key IN (
+            SELECT key FROM inventory_row WHERE inventory_id = ?1 ORDER BY key LIMIT ?2)";
+    SWEEP_CRAWL_FOLDERS = "
+        DELETE FROM crawl_folder WHERE inventory_id = ?1 AND (prefix, folder) IN (
+            SELECT prefix, folder FROM crawl_folder WHERE inventory_id = ?1 ORDER BY prefix, folder LIMIT ?2)";
+    DELETE_COVERS = "DELETE FROM inventory_cover WHERE inventory_id = ?1";
+    DELETE_CRAWLS = "DELETE FROM crawl WHERE inventory_id = ?1";
+    DELETE_INVENTORY = "DELETE FROM inventory WHERE id = ?1";
 
     // Garbage.
     GARBAGE_PARTS = "

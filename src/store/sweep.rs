@@ -1,5 +1,5 @@
 //! Removes what nothing refers to: contents that were given up, files that were not wanted, and what
-//! an earlier process left behind.
+//! an earlier process left behind. Imported indexes that were dropped go with them.
 //!
 //! Content goes in two steps: its rows in one of the writer's transactions, then its files. A crash
 //! between the two leaves files without rows, which the next start finds in the background.
@@ -19,7 +19,7 @@ use super::folder::BlobName;
 use super::job::Job;
 use super::shared::Shared;
 use super::writer::Writer;
-use super::{row, statement};
+use super::{inventory, row, statement};
 
 /// Waits so long for more before it begins, to sweep in few transactions.
 const LINGER: Duration = Duration::from_millis(50);
@@ -92,7 +92,8 @@ fn remove(file: &Path) {
     }
 }
 
-/// Removes the rows of contents that became garbage at `up_to` or earlier and that nobody holds.
+/// Removes the rows of contents that became garbage at `up_to` or earlier and that nobody holds, and
+/// then those of imported indexes that were dropped.
 pub(super) fn collect(
     connection: &Connection,
     up_to: u64,
@@ -125,6 +126,9 @@ pub(super) fn collect(
             execute(connection, statement::DELETE_GARBAGE, params![i64_of(sequence), content_id])?;
         }
         budget = budget.saturating_sub(segments.len().max(1));
+    }
+    if !swept.more {
+        swept.more = inventory::sweep(connection)?;
     }
     Ok(swept)
 }

@@ -4,13 +4,31 @@
 //! a host that is not configured. What must not be here: rules (`fallback`), what is kept (`store`),
 //! and how answers are worded (the faces).
 
-use std::sync::Arc;
+mod body;
+mod budget;
+mod client;
+mod connect;
+mod exchange;
+mod failure;
+mod head;
+mod hops;
+mod list;
+mod memory;
+mod redirect;
+mod request;
+mod retry;
+mod state;
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
-use crate::clock::Clock;
+pub use body::Body;
+pub use client::Client;
+pub use hops::Hops;
+
 use crate::fallback::{ReadMethod, Upstream};
 use crate::model::{ETag, Metadata, ObjectKey, Timestamp};
 
@@ -53,25 +71,6 @@ impl Default for Config {
             absent_ttl: Duration::from_secs(10),
             ca_file: None,
         }
-    }
-}
-
-/// Asks upstreams. Clones share connections, budgets and what is remembered.
-#[derive(Debug, Clone)]
-pub struct Client(Arc<Inner>);
-
-#[derive(Debug)]
-struct Inner {}
-
-/// Which stages a request has passed on its way here: RFC 8586, `CDN-Loop`.
-#[derive(Debug, Clone, Default)]
-pub struct Hops(Vec<String>);
-
-impl Hops {
-    /// Reads the header of a request.
-    pub fn read(headers: &HeaderMap) -> Self {
-        let _ = headers;
-        Self::default()
     }
 }
 
@@ -124,26 +123,6 @@ pub struct Remote {
     pub crc32c: Option<u32>,
 }
 
-/// The bytes of an answer, as they come.
-#[derive(Debug)]
-pub struct Body {}
-
-impl Body {
-    /// The next bytes; `None` at the end. A body that ends before its length is an error.
-    pub fn poll_chunk(
-        &mut self,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<Bytes, Error>>> {
-        let _ = cx;
-        unimplemented!("helper B")
-    }
-
-    /// How many bytes are to come, if the head said it.
-    pub fn remaining(&self) -> Option<u64> {
-        unimplemented!("helper B")
-    }
-}
-
 /// Which page of a listing.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ListAsk {
@@ -176,6 +155,15 @@ pub enum ListEntry {
     CommonPrefix(String),
 }
 
+/// What a plain server shows of a folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexPage {
+    /// Whether it says that it is JSON; else it is taken for HTML.
+    pub json: bool,
+    /// The document.
+    pub text: Vec<u8>,
+}
+
 /// How an upstream is.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Health {
@@ -194,7 +182,7 @@ pub struct Health {
 }
 
 /// Why an upstream did not answer. Each names the upstream. There is no "not found" here.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// 504: it did not answer in time.
     #[error("{upstream} did not answer within the time allowed")]
@@ -228,46 +216,4 @@ pub enum Error {
     /// 404: no address can name the key.
     #[error(transparent)]
     NotMappable(#[from] crate::fallback::NotMappable),
-}
-
-impl Client {
-    /// Puts a client together. Nothing is connected before the first request.
-    pub fn new(config: Config, clock: Clock) -> Result<Self, std::io::Error> {
-        drop((config, clock));
-        Ok(Self(Arc::new(Inner {})))
-    }
-
-    /// Reads a key: GET or HEAD. `None` if upstream says that there is none (404, 410); that is
-    /// remembered for [`Config::absent_ttl`].
-    pub async fn read(&self, read: Read<'_>) -> Result<Option<Answer>, Error> {
-        let _ = (read, &self.0);
-        unimplemented!("helper B")
-    }
-
-    /// What a HEAD says of a key, remembered for a moment (`absent_ttl`), found or not.
-    pub async fn head(
-        &self,
-        upstream: &Upstream,
-        key: &ObjectKey,
-        hops: &Hops,
-    ) -> Result<Option<Remote>, Error> {
-        let _ = (upstream, key, hops);
-        unimplemented!("helper B")
-    }
-
-    /// A page of the listing of an upstream that [`Upstream::is_listable`].
-    pub async fn list(
-        &self,
-        upstream: &Upstream,
-        ask: &ListAsk,
-        hops: &Hops,
-    ) -> Result<Arc<ListPage>, Error> {
-        let _ = (upstream, ask, hops);
-        unimplemented!("helper B")
-    }
-
-    /// How every upstream is that was asked so far, by name.
-    pub fn health(&self) -> Vec<Health> {
-        unimplemented!("helper B")
-    }
 }

@@ -4,21 +4,35 @@
 //! `fallback` and `upstream`: it finds, lists, fills the cache and materialises. What must not be
 //! here: HTTP answers (`protocol`, the faces), SQL (`store`), sockets (`upstream`).
 
+mod fill;
 mod flight;
+mod flights;
+mod keep;
 mod listing;
+mod miss;
+mod reader;
+mod remote;
+#[cfg(test)]
+mod tests;
+mod uses;
+mod write;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
 
-pub use flight::{FlightReader, Flying};
-pub use listing::{Listing, Row};
+pub use keep::Stats;
+pub use listing::{Behind, Listing, Row, Sources};
+pub use reader::{FlightReader, Flying};
+pub use remote::as_object;
 
+use self::flights::Flights;
+use self::keep::Keeper;
 use crate::clock::Clock;
 use crate::fallback::{ClientKind, Decision, Fallback, ReadMethod, Redirect};
-use crate::model::{BucketName, ConditionFailed, ObjectKey, VersionId, WriteConditions};
-use crate::store::{self, Lookup, Object, Store};
+use crate::model::{BucketName, ConditionFailed, ObjectKey, VersionId};
+use crate::store::{self, Lookup, Object, Origin, Store};
 use crate::upstream::{self, Answer, Hops, Remote};
 
 /// How much is kept of what was fetched: `[cache]`.
@@ -39,6 +53,10 @@ struct Inner {
     store: Store,
     fallback: Arc<Fallback>,
     upstream: upstream::Client,
+    clock: Clock,
+    keeper: Keeper,
+    // Dropped with the view: that ends the tasks of its flights.
+    flights: Flights,
 }
 
 /// What a view is made of.
@@ -91,7 +109,9 @@ pub enum Reply<'a> {
 }
 
 /// Why the view could not answer.
-#[derive(Debug, thiserror::Error)]
+///
+/// It is `Clone` because a flight that failed is the answer to everybody who followed it.
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// The store failed.
     #[error(transparent)]
@@ -117,8 +137,11 @@ pub enum Error {
 impl View {
     /// Puts a view together.
     pub fn new(parts: Parts) -> Self {
-        let Parts { store, fallback, upstream, config: _, clock: _ } = parts;
-        Self(Arc::new(Inner { store, fallback, upstream }))
+        let Parts { store, fallback, upstream, config, clock } = parts;
+        let (keeper, flights) = (Keeper::new(config), Flights::default());
+        let view = Self(Arc::new(Inner { store, fallback, upstream, clock, keeper, flights }));
+        view.keep_bounds();
+        view
     }
 
     /// A view with the usual settings, for tests of the rooms above.
@@ -152,70 +175,23 @@ impl View {
         key: &ObjectKey,
         version: Option<&VersionId>,
     ) -> Result<Lookup, store::Error> {
-        self.0.store.find_object(bucket, key, version)
-    }
-
-    /// What becomes of a read of a key that [`View::find`] says is absent.
-    pub async fn miss<'a>(&'a self, miss: Miss<'a>) -> Result<Reply<'a>, Error> {
-        Ok(match self.0.fallback.decide(miss.bucket, miss.key, miss.method, miss.client) {
-            Decision::Redirect(redirect) => Reply::Redirect(redirect),
-            other => Reply::Absent(other),
+        Ok(match self.0.store.find_object(bucket, key, version)? {
+            Lookup::Here(object, _) if self.is_out_of_sight(&object) => Lookup::Absent,
+            found @ Lookup::Here(Object { origin: Origin::Cached, .. }, _) => {
+                self.note_hit(bucket, key);
+                found
+            }
+            found @ (Lookup::Here(..)
+            | Lookup::DeleteMarker { .. }
+            | Lookup::Tombstone
+            | Lookup::Absent
+            | Lookup::NoBucket) => found,
         })
     }
 
-    /// What production has under a key that is absent here, whatever the mode of its rule; `None`
-    /// for nothing. Asks the imported index first, then upstream.
-    pub async fn remote(
-        &self,
-        bucket: &BucketName,
-        key: &ObjectKey,
-        hops: &Hops,
-    ) -> Result<Option<Remote>, Error> {
-        let _ = (bucket, key, hops);
-        unimplemented!("helper D")
-    }
-
-    /// Fetches a key that is absent here into the store, once however many ask; says whether it is
-    /// here now. What is there already, and a tombstone, is left alone (`true`, `false`).
-    pub async fn materialise(
-        &self,
-        bucket: &BucketName,
-        key: &ObjectKey,
-        hops: &Hops,
-    ) -> Result<bool, Error> {
-        let _ = (bucket, key, hops);
-        unimplemented!("helper D")
-    }
-
-    /// Checks the conditions of a write against an object that only production has, and makes them
-    /// "nothing is here" then, so that the store still decides atomically. Conditions of any other
-    /// write are left as they are.
-    pub async fn check_write(
-        &self,
-        bucket: &BucketName,
-        key: &ObjectKey,
-        conditions: &mut WriteConditions,
-        hops: &Hops,
-    ) -> Result<(), Error> {
-        let _ = (bucket, key, conditions, hops);
-        unimplemented!("helper D")
-    }
-
-    /// Whether a delete of a key must leave a tombstone, and whether the key exists upstream where
-    /// that can be known cheaply (index, probe, proxy, cache); for plain redirects it is assumed.
-    pub async fn delete_sees(
-        &self,
-        bucket: &BucketName,
-        key: &ObjectKey,
-        hops: &Hops,
-    ) -> Result<DeleteSees, Error> {
-        let _ = (bucket, key, hops);
-        unimplemented!("helper D")
-    }
-
-    /// Removes cached objects beyond the bounds; called after each fill and from time to time.
-    pub async fn evict(&self) -> Result<(), Error> {
-        unimplemented!("helper D")
+    /// Whether it was kept of what production has, and production is not looked at for it any more.
+    fn is_out_of_sight(&self, object: &Object) -> bool {
+        object.origin == Origin::Cached && self.0.fallback.source(&object.bucket, &object.key).is_none()
     }
 }
 
@@ -226,10 +202,4 @@ pub struct DeleteSees {
     pub covered: bool,
     /// Whether upstream has it.
     pub exists: bool,
-}
-
-/// An object of this bucket and key as the store would describe it, for faces that render objects.
-pub fn as_object(bucket: &BucketName, remote: &Remote) -> Object {
-    let _ = (bucket, remote);
-    unimplemented!("helper D")
 }

@@ -10,7 +10,8 @@ use http::StatusCode;
 use tokio::sync::oneshot;
 
 use super::{Arguments, Finding, State};
-use crate::cli::heartbeat::{Heartbeat, Unasked, ask};
+use crate::cli::heartbeat::{Heartbeat, ask};
+use crate::cli::wire::Unasked;
 use crate::protocol::body::ResponseBody;
 use crate::protocol::request::Response;
 use crate::server::{Config, Listener, TlsFiles};
@@ -32,9 +33,16 @@ fn said(status: StatusCode, text: &str, ms: u64) -> Heartbeat {
 #[test]
 fn one_line_and_one_exit_code() {
     let ill = r#"{"details":{"store":{"messages":["the disk | is\nfull"]}}}"#;
+    let warning = r#"{"status":"warning","details":{"upstream https://b/":{"messages":["it is\ndown"]}}}"#;
     let gone = || Err(Unasked::NoAnswer { address: "http://a".to_owned(), reason: "refused".to_owned() });
     for (asked, flags, code, line) in [
         (Ok(said(StatusCode::OK, "", 5)), "", 0, "OK: http://a is healthy, 5 ms\n"),
+        (
+            Ok(said(StatusCode::OK, warning, 5)),
+            "",
+            0,
+            "OK: http://a is healthy, 5 ms; warning: upstream https://b/: it is down\n",
+        ),
         (Ok(said(StatusCode::OK, "", 1500)), "", 1, "WARNING: http://a is healthy but took 1500 ms\n"),
         (
             Ok(said(StatusCode::SERVICE_UNAVAILABLE, ill, 5)),

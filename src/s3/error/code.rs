@@ -43,12 +43,14 @@ codes! {
     AuthorizationHeaderMalformed = 400, "The authorization header that you provided is not valid.";
     AuthorizationQueryParametersError = 400, "The authorization query parameters that you provided are not valid.";
     BadDigest = 400, "The Content-MD5 you specified did not match what we received.";
+    BadGateway = 502, "Production could not be asked.";
     BadRequest = 400, "Bad Request";
     BucketAlreadyExists = 409, "The requested bucket name is not available. The bucket namespace is shared by all users of the system. Please select a different name and try again.";
     BucketAlreadyOwnedByYou = 409, "Your previous request to create the named bucket succeeded and you already own it.";
     BucketNotEmpty = 409, "The bucket you tried to delete is not empty";
     EntityTooLarge = 400, "Your proposed upload exceeds the maximum allowed object size.";
     EntityTooSmall = 400, "Your proposed upload is smaller than the minimum allowed size";
+    GatewayTimeout = 504, "Production did not answer in time.";
     IncompleteBody = 400, "You did not provide the number of bytes specified by the Content-Length HTTP header";
     InternalError = 500, "We encountered an internal error. Please try again.";
     InsufficientStorage = 507, "There is not enough free space to store this. Free some space on the data folder's volume, or delete objects, and try again.";
@@ -67,6 +69,7 @@ codes! {
     InvalidToken = 400, "The provided token is malformed or otherwise invalid.";
     InvalidURI = 400, "Couldn't parse the specified URI.";
     KeyTooLongError = 400, "Your key is too long";
+    LoopDetected = 508, "The request has been here before.";
     MalformedTrailerError = 400, "The request contained trailing data that was not well-formed or did not conform to our published schema.";
     MalformedXML = 400, "The XML you provided was not well-formed or did not validate against our published schema";
     MaxMessageLengthExceeded = 400, "Your request was too big.";

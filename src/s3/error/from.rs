@@ -8,10 +8,13 @@ use crate::protocol::auth::AuthError;
 use crate::protocol::body::BodyError;
 use crate::protocol::conditions::InvalidCondition;
 use crate::protocol::intake::IntakeError;
+use crate::protocol::miss;
 use crate::protocol::query::InvalidQuery;
+use crate::protocol::trouble::{Kind, Trouble};
 use crate::signature::{Mismatch, SignatureError};
 use crate::sigv4::chunked::DecodeError;
 use crate::store;
+use crate::view;
 use crate::xml::MalformedXml;
 
 impl From<AuthError> for Error {
@@ -240,6 +243,37 @@ impl From<store::Error> for Error {
                 Self::new(Code::InternalError).caused_by(failed)
             }
             store::Error::Closed => Self::new(Code::ServiceUnavailable).caused_by(failed),
+        }
+    }
+}
+
+impl From<miss::Failed> for Error {
+    fn from(failed: miss::Failed) -> Self {
+        match failed {
+            miss::Failed::View(failed) => failed.into(),
+            miss::Failed::Presign(failed) => Self::new(Code::InternalError).caused_by(failed),
+        }
+    }
+}
+
+impl From<view::Error> for Error {
+    fn from(failed: view::Error) -> Self {
+        match Trouble::of(failed) {
+            Trouble::Store(failed) => failed.into(),
+            Trouble::Condition(failed) => store::Error::Condition(failed).into(),
+            Trouble::NotMappable(_) => Self::new(Code::NoSuchKey),
+            Trouble::Upstream { kind, upstream, error } => {
+                let code = match kind {
+                    Kind::TimedOut => Code::GatewayTimeout,
+                    Kind::Bad => Code::BadGateway,
+                    Kind::Down => Code::ServiceUnavailable,
+                    Kind::Loop => Code::LoopDetected,
+                };
+                Self {
+                    upstream: Some(Box::new((kind, upstream))),
+                    ..Self::with_message(code, error.to_string())
+                }
+            }
         }
     }
 }

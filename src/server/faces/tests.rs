@@ -14,7 +14,7 @@ use crate::protocol::auth::Credentials;
 use crate::server::{Cidr, Config, Listener};
 use crate::store::{NewBucket, Options, Store};
 use crate::view::View;
-use crate::{archive, gcs, s3};
+use crate::{admin, archive, gcs, s3};
 
 struct Stage {
     address: SocketAddr,
@@ -50,13 +50,25 @@ impl Stage {
                 limits: crate::protocol::Config::for_tests(),
                 config: gcs::Config::default(),
             }),
-            archive: archive::Service::new(archive::Inner { view, anonymous: vec![Grant::all()], trees }),
-            store: store.clone(),
+            archive: archive::Service::new(archive::Inner {
+                view: view.clone(),
+                anonymous: vec![Grant::all()],
+                trees,
+            }),
+            admin: admin::Service::new(admin::Inner {
+                view: view.clone(),
+                credentials: Credentials::default(),
+                meter: crate::protocol::meter::Meter::default(),
+                limits: crate::protocol::Config::for_tests(),
+                started: crate::model::Timestamp::from_seconds(1),
+            }),
+            view,
             archive_hosts: vec!["archive.example".to_owned()],
             trusted_proxies: vec![Cidr::parse("127.0.0.1").expect("a range")],
             stall_timeout: std::time::Duration::from_mins(1),
             seed: 1,
             clock: Clock::System,
+            meter: crate::protocol::meter::Meter::default(),
         });
         let address = listener.address();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -98,7 +110,8 @@ async fn each_face_answers_in_its_own_words() {
         ("GET", "x", "/storage/v1/b/stage", "200", "\"kind\":\"storage#bucket\""),
         ("GET", "x", "/storage/v1/b/stage/o/pub%2Fa.txt?alt=media", "200", "hello"),
         ("GET", "storage.googleapis.com", "/stage/pub/a.txt", "200", "hello"),
-        ("GET", "x", "/-/", "404", "\"error\""),
+        ("GET", "x", "/-/metrics", "401", "WWW-Authenticate: Basic realm="),
+        ("GET", "x", "//-/metrics", "404", "\"error\""),
         ("GET", "x", "/__other__", "404", "\"error\""),
         ("GET", "x", "/stage/pub/a.txt", "200", "Server: AmazonS3"),
         ("GET", "x", "/pub/a.txt", "200", "Server: understudy/"),

@@ -4,6 +4,7 @@
 //! are gone or wrong is taken out of service, so that it is missed instead of served broken.
 
 mod blobs;
+mod inventory;
 mod rows;
 
 use std::collections::BTreeSet;
@@ -241,6 +242,8 @@ pub fn run(data_dir: &Path, check: Check, progress: impl FnMut(Progress)) -> Res
     rows::check_objects(&mut run, &bad)?;
     rows::check_parts(&mut run, &bad)?;
     rows::check_orphans(&mut run)?;
+    inventory::check_cached(&mut run)?;
+    inventory::check_inventories(&mut run)?;
     let mut remove = if check.repair { collect_garbage(&run)? } else { BTreeSet::new() };
     blobs::find_orphans(&mut run, &mut remove)?;
     let report = run.report;

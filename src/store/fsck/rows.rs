@@ -40,7 +40,8 @@ pub(super) fn check_index(run: &mut Run<'_>) -> Result<(), Error> {
                 max(coalesce((SELECT max(sequence) FROM object), 0),
                     coalesce((SELECT max(id) FROM blob), 0),
                     coalesce((SELECT max(content_id) FROM segment), 0),
-                    coalesce((SELECT max(sequence) FROM upload), 0))",
+                    coalesce((SELECT max(sequence) FROM upload), 0),
+                    coalesce((SELECT max(id) FROM inventory), 0))",
         [],
         |row| Ok((row.get(0)?, row.get(1)?)),
     )?;

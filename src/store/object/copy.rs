@@ -2,7 +2,7 @@
 
 use super::find::{self, Found};
 use super::put::replace;
-use super::{CopyObject, Object, Source};
+use super::{CopyObject, Object, Origin, Source};
 use crate::model::VersionId;
 use crate::store::change::Change;
 use crate::store::error::Error;
@@ -45,6 +45,7 @@ pub(in crate::store) fn copy(change: &mut Change, copy: CopyObject) -> Result<Ob
         checksum: copy.checksum.or(source.checksum),
         owner: copy.owner,
         updated: None,
+        origin: Origin::Written,
         ..source
     };
     replace(change, &current, &object, None)?;

@@ -34,6 +34,17 @@ impl Kind {
     }
 }
 
+impl Origin {
+    /// Reads the column `origin`.
+    pub(in crate::store) fn read(row: &Row<'_>, index: usize) -> Result<Self, Error> {
+        match row.get(index)? {
+            0 => Ok(Self::Written),
+            1 => Ok(Self::Cached),
+            origin => Err(Error::damaged(format_args!("the origin {origin} of an object"))),
+        }
+    }
+}
+
 /// A row of `object` as it was read.
 #[expect(clippy::large_enum_variant, reason = "made once a request and taken apart at once")]
 pub(in crate::store) enum Found {
@@ -105,7 +116,7 @@ fn read(row: &Row<'_>, bucket: &BucketName, key: &ObjectKey) -> Result<Found, Er
 /// Reads an object from the columns that begin with its kind.
 pub(in crate::store) fn object(row: &Row<'_>, bucket: &BucketName, key: &ObjectKey) -> Result<Object, Error> {
     Ok(Object {
-        origin: Origin::default(),
+        origin: Origin::read(row, 18)?,
         bucket: bucket.clone(),
         key: key.clone(),
         generation: row::number(row, 1)?,

@@ -1,11 +1,14 @@
 //! Objects: what one committed version is, and what can be asked of it.
 
+mod cache;
 mod copy;
 mod find;
 mod put;
 mod tags;
 mod update;
 
+pub use cache::Cached;
+pub(super) use cache::{Eviction, cache, evict, forget_cached, note_used, undelete};
 pub(super) use copy::{copy, source};
 pub(super) use find::{Kind, current, find, find_row, object};
 pub(super) use put::{delete, insert_content, put, replace};
@@ -60,6 +63,30 @@ pub struct Object {
 }
 
 impl Object {
+    /// An object that is not here, described as it would be if it were. It has no bytes to copy.
+    pub fn elsewhere(bucket: BucketName, key: ObjectKey, state: ObjectState, metadata: Metadata) -> Self {
+        Self {
+            bucket,
+            key,
+            version_id: VersionId::Null,
+            generation: state.generation,
+            metageneration: state.metageneration,
+            modified: state.modified,
+            size_bytes: state.size_bytes,
+            etag: state.etag,
+            md5: None,
+            crc32c: None,
+            checksum: None,
+            metadata,
+            tags: Tags::default(),
+            owner: Owner::anonymous(),
+            parts: None,
+            updated: None,
+            origin: Origin::Cached,
+            content_id: 0,
+        }
+    }
+
     /// What conditions are compared with.
     pub fn state(&self) -> ObjectState {
         ObjectState {

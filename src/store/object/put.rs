@@ -17,7 +17,7 @@ pub(in crate::store) fn put(change: &mut Change, put: PutObject) -> Result<Objec
     let digests = put.staged.digests();
     let md5 = digests.md5;
     let object = Object {
-        origin: Origin::default(),
+        origin: Origin::Written,
         bucket: put.bucket,
         key: put.key,
         version_id: VersionId::Null,
@@ -43,7 +43,7 @@ pub(in crate::store) fn put(change: &mut Change, put: PutObject) -> Result<Objec
 }
 
 /// S3: an object whose client named no checksum shows its CRC64NVME.
-fn default_checksum(staged: &Staged) -> Option<Checksum> {
+pub(super) fn default_checksum(staged: &Staged) -> Option<Checksum> {
     staged.digests().checksum(ChecksumAlgorithm::Crc64Nvme).cloned()
 }
 
@@ -82,6 +82,10 @@ pub(in crate::store) fn replace(
 ) -> Result<(), Error> {
     let owner = change.owner_id(&object.owner)?;
     let (algorithm, checksum) = row::checksum_columns(object.checksum.as_ref());
+    let cached_ms = match object.origin {
+        Origin::Written => None,
+        Origin::Cached => Some(change.now().as_ms()),
+    };
     let key = object.key.as_str().as_bytes();
     remove_row(change, current, key)?;
     change.execute(
@@ -97,12 +101,14 @@ pub(in crate::store) fn replace(
             checksum,
             owner,
             object.content_id,
+            i64::from(cached_ms.is_some()),
             object.parts,
             upload_id,
             object.md5,
             object.crc32c,
             row::metadata_text(&object.metadata)?,
             row::tags_text(&object.tags)?,
+            cached_ms,
         ],
     )?;
     give_up(change, current, object.generation)
@@ -120,9 +126,13 @@ fn give_up(change: &mut Change, current: &Current, sequence: u64) -> Result<(), 
     let Some((_, content_id)) = current.row.as_ref().and_then(|row| row.object.as_ref()) else {
         return Ok(());
     };
-    let added =
-        change.execute(statement::GARBAGE_CONTENT_IF_UNREFERENCED, params![i64_of(sequence), content_id])?;
-    if added > 0 {
+    give_up_content(change, *content_id, sequence)
+}
+
+/// A content that a row had is garbage if nothing else refers to it.
+pub(super) fn give_up_content(change: &mut Change, content_id: i64, sequence: u64) -> Result<(), Error> {
+    let given_up = params![i64_of(sequence), content_id];
+    if change.execute(statement::GARBAGE_CONTENT_IF_UNREFERENCED, given_up)? > 0 {
         change.note_garbage(sequence);
     }
     Ok(())

@@ -10,16 +10,12 @@ use crate::store::open::open_index;
 use crate::store::shared::Shared;
 use crate::store::writer::{Settings, commit};
 
-async fn sql(fixture: &Fixture, sql: &str) {
-    fixture.store.0.writer.ask(|reply| Job::Sql(sql.to_owned(), reply)).await.expect("valid SQL");
-}
-
 #[tokio::test]
 async fn a_full_index_refuses_and_recovers() {
     let fixture = Fixture::new().await;
     fixture.put("before", b"x").await;
     // The statement cannot make the file smaller than it is: this is "not one page more".
-    sql(&fixture, "PRAGMA max_page_count = 1").await;
+    fixture.sql("PRAGMA max_page_count = 1").await;
     let body = pattern(60_000);
     let put = |name| fixture.put_if(name, &body, WriteConditions::default());
     let (a, b, c) = tokio::join!(put("a"), put("b"), put("c"));
@@ -30,7 +26,7 @@ async fn a_full_index_refuses_and_recovers() {
     assert_eq!(fixture.get("before").await.expect("an object"), b"x");
     assert!(fixture.delete("before", false).await, "deleting works on a full disk");
 
-    sql(&fixture, "PRAGMA max_page_count = 1000000").await;
+    fixture.sql("PRAGMA max_page_count = 1000000").await;
     fixture.put("after", &body).await;
     let fixture = fixture.reopened().await;
     assert_eq!(fixture.keys(&scan_all()), ["after"]);

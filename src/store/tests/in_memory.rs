@@ -11,7 +11,7 @@ use crate::store::fsck::{self, Check};
 /// What the model knows of a key.
 #[derive(Debug, Clone, PartialEq)]
 enum Entry {
-    Object(Vec<u8>),
+    Object(Vec<u8>, Origin),
     Tombstone,
 }
 
@@ -20,6 +20,9 @@ enum Verb {
     Put { key: usize, size: usize, only_new: bool },
     Copy { from: usize, to: usize },
     Delete { keys: Vec<usize>, tombstone: bool },
+    Cache { key: usize, size: usize },
+    Evict { all: bool, max_bytes: u64 },
+    Undelete { keys: Vec<usize> },
     Begin { key: usize },
     PutPart { upload: usize, number: u16, size: usize },
     CopyPart { upload: usize, number: u16, from: usize, cut: (u8, u8) },
@@ -44,6 +47,9 @@ fn verb() -> impl Strategy<Value = Verb> {
         2 => (key(), key()).prop_map(|(from, to)| Verb::Copy { from, to }),
         2 => (prop::collection::vec(key(), 1..4), any::<bool>())
             .prop_map(|(keys, tombstone)| Verb::Delete { keys, tombstone }),
+        3 => (key(), size()).prop_map(|(key, size)| Verb::Cache { key, size }),
+        1 => (any::<bool>(), 0..6000_u64).prop_map(|(all, max_bytes)| Verb::Evict { all, max_bytes }),
+        1 => prop::collection::vec(key(), 1..4).prop_map(|keys| Verb::Undelete { keys }),
         1 => key().prop_map(|key| Verb::Begin { key }),
         3 => (0..3_usize, number(), size())
             .prop_map(|(upload, number, size)| Verb::PutPart { upload, number, size }),
@@ -102,7 +108,7 @@ impl Pair {
 
     fn object(&self, key: usize) -> Option<&Vec<u8>> {
         match self.entries.get(KEYS[key]) {
-            Some(Entry::Object(bytes)) => Some(bytes),
+            Some(Entry::Object(bytes, _)) => Some(bytes),
             Some(Entry::Tombstone) | None => None,
         }
     }
@@ -117,7 +123,8 @@ impl Pair {
         assert!(object.generation > self.generation, "generations grow");
         self.generation = object.generation;
         assert_eq!(object.size_bytes, bytes.len() as u64);
-        self.entries.insert(KEYS[key], Entry::Object(bytes));
+        assert_eq!(object.origin, Origin::Written);
+        self.entries.insert(KEYS[key], Entry::Object(bytes, Origin::Written));
     }
 
     async fn apply(mut self, verb: &Verb) -> Self {
@@ -125,6 +132,9 @@ impl Pair {
             Verb::Put { key, size, only_new } => self.put(key, size, only_new).await,
             Verb::Copy { from, to } => self.copy(from, to).await,
             Verb::Delete { ref keys, tombstone } => self.delete(keys, tombstone).await,
+            Verb::Cache { key, size } => self.cache(key, size).await,
+            Verb::Evict { all, max_bytes } => self.evict(all, max_bytes).await,
+            Verb::Undelete { ref keys } => self.undelete(keys).await,
             Verb::Begin { key } => self.begin(key).await,
             Verb::PutPart { upload, number, size } => self.put_part(upload, number, size).await,
             Verb::CopyPart { upload, number, from, cut } => self.copy_part(upload, number, from, cut).await,
@@ -168,6 +178,62 @@ impl Pair {
             if tombstone {
                 self.entries.insert(KEYS[key], Entry::Tombstone);
             } else if existed {
+                self.entries.remove(KEYS[key]);
+            }
+        }
+    }
+
+    async fn cache(&mut self, key: usize, size: usize) {
+        let bytes = self.make_bytes(size);
+        let outcome = self.fixture.cache(KEYS[key], &bytes).await;
+        assert_eq!(outcome.is_some(), !self.entries.contains_key(KEYS[key]), "never over anything");
+        if let Some(object) = outcome {
+            assert!(object.generation > self.generation, "generations grow");
+            self.generation = object.generation;
+            self.entries.insert(KEYS[key], Entry::Object(bytes, Origin::Cached));
+        }
+    }
+
+    /// What is cached, by the model.
+    fn cached(&self) -> Cached {
+        let mut cached = Cached::default();
+        for entry in self.entries.values() {
+            if let Entry::Object(bytes, Origin::Cached) = entry {
+                cached.objects += 1;
+                cached.bytes += bytes.len() as u64;
+            }
+        }
+        cached
+    }
+
+    async fn evict(&mut self, all: bool, max_bytes: u64) {
+        let before = self.cached();
+        assert_eq!(self.fixture.store.cached().expect("an answer"), before);
+        let later = Timestamp::from_seconds(1_800_000_000);
+        let (age, size) = if all { (Some(later), None) } else { (None, Some(max_bytes)) };
+        let gone = self.fixture.store.evict(age, size).await.expect("evicted");
+        // Which ones go is for the store to choose, as time stands still here.
+        let fixture = &self.fixture;
+        self.entries.retain(|key, entry| {
+            let is_cached = matches!(entry, Entry::Object(_, Origin::Cached));
+            !is_cached || matches!(fixture.find(key), Lookup::Here(..))
+        });
+        let after = self.cached();
+        assert_eq!((after.objects + gone.objects, after.bytes + gone.bytes), (before.objects, before.bytes));
+        if all {
+            assert_eq!(after, Cached::default());
+        } else {
+            assert!(after.bytes <= max_bytes);
+            assert!(before.bytes > max_bytes || gone == Cached::default(), "no more than need be");
+        }
+    }
+
+    async fn undelete(&mut self, keys: &[usize]) {
+        let named = keys.iter().map(|index| key(KEYS[*index])).collect();
+        let had = self.fixture.store.undelete(&bucket(), named).await.expect("committed");
+        for (&key, had) in keys.iter().zip(had) {
+            assert_eq!(had, self.entries.get(KEYS[key]) == Some(&Entry::Tombstone));
+            if had {
                 self.entries.remove(KEYS[key]);
             }
         }
@@ -298,7 +364,8 @@ impl Pair {
             match self.entries.get(name) {
                 None => assert!(matches!(found, Lookup::Absent)),
                 Some(Entry::Tombstone) => assert!(matches!(found, Lookup::Tombstone)),
-                Some(Entry::Object(bytes)) => {
+                Some(Entry::Object(bytes, origin)) => {
+                    assert!(matches!(&found, Lookup::Here(object, _) if object.origin == *origin));
                     assert!(fixture.get(name).await.as_ref() == Some(bytes), "{name:?}");
                 }
             }

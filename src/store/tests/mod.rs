@@ -1,15 +1,19 @@
 //! The store on a real folder. Here: what the tests share.
 
+mod cache;
 mod concurrency;
 mod content;
 mod failures;
 mod folder;
 mod fsck;
 mod in_memory;
+mod inventory;
+mod migration;
 mod objects;
 mod plans;
 mod scans;
 mod sessions;
+mod tail;
 mod uploads;
 
 use bytes::Bytes;
@@ -102,6 +106,26 @@ impl Fixture {
             conditions,
         };
         self.store.put_object(put).await
+    }
+
+    /// Keeps an object of an upstream with its own tag, time and metadata.
+    pub(super) async fn cache(&self, name: &str, bytes: &[u8]) -> Option<Object> {
+        let mut metadata = Metadata::default();
+        metadata.set_system(crate::model::SystemHeader::ContentType, "text/upstream").expect("valid");
+        let cache = CacheObject {
+            bucket: bucket(),
+            key: key(name),
+            staged: self.stage(bytes).await,
+            etag: ETag::parse("upstream-3").expect("a tag"),
+            modified: Timestamp::from_seconds(1_500_000_000),
+            metadata,
+        };
+        self.store.cache_object(cache).await.expect("written")
+    }
+
+    /// Runs SQL on the writing connection.
+    pub(super) async fn sql(&self, sql: &str) {
+        self.store.0.writer.ask(|reply| Job::Sql(sql.to_owned(), reply)).await.expect("valid SQL");
     }
 
     pub(super) fn find(&self, name: &str) -> Lookup {

@@ -128,7 +128,7 @@ async fn only_the_newest_version_of_a_key_is_listed() {
                SELECT bucket_id, key, 0, 0, 'older', 0, 99, 'older', owner, content_id, 1, 0, '{}'
                FROM object WHERE key IN (x'62', x'63');
                UPDATE object SET kind = 1, etag = NULL, content_id = NULL WHERE key = x'63' AND sequence > 0";
-    fixture.store.0.writer.ask(|reply| Job::Sql(sql.to_owned(), reply)).await.expect("valid SQL");
+    fixture.sql(sql).await;
     assert_eq!(fixture.keys(&scan_all()), ["a", "b"]);
     let all = fixture.store.scan_objects(&bucket(), &Scan { tombstones: true, ..scan_all() });
     let all: Vec<_> = all.expect("an answer").iter().map(|it| (it.kind, it.size_bytes)).collect();

@@ -40,7 +40,7 @@ pub(in crate::store) fn complete(change: &mut Change, complete: &CompleteUpload)
     let md5s: Vec<_> = parts.iter().map(|part| part.md5).collect();
     let etag = complete.md5.map_or_else(|| checksum::etag_of_parts(&md5s), ETag::of_md5);
     let object = Object {
-        origin: Origin::default(),
+        origin: Origin::Written,
         bucket: found.upload.bucket,
         key: found.upload.key,
         version_id: VersionId::Null,

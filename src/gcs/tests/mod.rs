@@ -1,5 +1,8 @@
 //! Requests through the face, in process, over a real store.
 
+mod elsewhere;
+mod listings;
+
 use std::pin::Pin;
 use std::task::Poll;
 use std::time::Instant;
@@ -26,8 +29,12 @@ struct Fixture {
 }
 
 fn service_of(store: &Store, anonymous: &[&str]) -> Service {
+    service_over(store, Fallback::default(), anonymous)
+}
+
+fn service_over(store: &Store, fallback: Fallback, anonymous: &[&str]) -> Service {
     Service::new(Inner {
-        view: crate::view::View::over(store.clone(), Fallback::default()),
+        view: crate::view::View::over(store.clone(), fallback),
         accounts: ServiceAccounts::none(),
         anonymous: anonymous.iter().map(|grant| Grant::parse(grant).expect("a grant")).collect(),
         limits: crate::protocol::Config::for_tests(),
@@ -94,6 +101,7 @@ impl Fixture {
             started: Instant::now(),
             hops: crate::upstream::Hops::default(),
             received: ByteCount::default(),
+            meter: crate::protocol::meter::Meter::default(),
         };
         let answer = self.service.call(&context, request.body(body).expect("a request")).await;
         let (parts, body) = answer.into_parts();

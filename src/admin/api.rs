@@ -1,0 +1,167 @@
+//! The documents of the JSON API, for both of its ends: this server, and the command line.
+
+use serde::{Deserialize, Serialize};
+
+/// `GET …/objects`: what is stored here, in the order of keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Objects {
+    /// The objects, and the tombstones if they were asked for.
+    pub objects: Vec<ListedObject>,
+    /// Where the next page begins (`?after=`); without it there is none.
+    pub next: Option<String>,
+}
+
+/// One line of a listing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedObject {
+    /// Its key.
+    pub key: String,
+    /// What it is.
+    pub kind: Kind,
+    /// When it was written, fetched or deleted.
+    pub modified: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its tag, if it is an object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
+}
+
+/// What a key of a listing is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// An object that a client wrote here.
+    Written,
+    /// An object of production that was fetched.
+    Cached,
+    /// Deleted here: production is not asked for it.
+    Tombstone,
+    /// Deleted here, with older versions below it.
+    DeleteMarker,
+}
+
+/// `GET …/tombstones`: what was deleted here and is hidden although production may have it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tombstones {
+    /// In the order of keys. A page may have fewer than were asked for, or none, and not be the last.
+    pub tombstones: Vec<Tombstone>,
+    /// Where the next page begins (`?after=`); without it there is none.
+    pub next: Option<String>,
+}
+
+/// One key that was deleted here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tombstone {
+    /// The key.
+    pub key: String,
+    /// When it was deleted.
+    pub deleted: String,
+}
+
+/// `POST …/undelete`: which tombstones are to go. Exactly one of the two.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Undelete {
+    /// These.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<Vec<String>>,
+    /// All below this; the empty prefix is the whole bucket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Undeleted {
+    /// How many tombstones are gone.
+    pub undeleted: u64,
+    /// The keys of the request that had none.
+    pub without_tombstone: Vec<String>,
+}
+
+/// `GET …/inventory`: what is known of production by import.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inventory {
+    /// How many keys.
+    pub rows: u64,
+    /// Below which prefixes it is complete.
+    pub covers: Vec<Cover>,
+}
+
+/// A prefix below which what is not known does not exist.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cover {
+    /// The prefix.
+    pub prefix: String,
+    /// As of when.
+    pub taken: String,
+}
+
+/// `POST …/inventory` and `DELETE …/inventory`: how many rows came or went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rows {
+    /// How many.
+    pub rows: u64,
+}
+
+/// `GET …/crawl?prefix=` and the answer to a step: how far a crawl is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Whether there is such a crawl, begun and not done.
+    pub begun: bool,
+    /// Folders to look at, at most 1,000 of them.
+    pub pending: Vec<String>,
+    /// How many there are in all.
+    pub pending_count: u64,
+    /// How many were looked at.
+    pub done_count: u64,
+}
+
+/// `POST …/crawl`: a step of a crawl.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// Below which prefix the crawl is.
+    pub prefix: String,
+    /// Rows that were found, each as a line of an import is written.
+    #[serde(default)]
+    pub rows: Vec<serde_json::Value>,
+    /// Folders that were looked at.
+    #[serde(default)]
+    pub done: Vec<String>,
+    /// Folders that are to be looked at.
+    #[serde(default)]
+    pub found: Vec<String>,
+}
+
+/// `GET /-/api/v1/upstreams`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upstreams {
+    /// Every upstream that was asked so far.
+    pub upstreams: Vec<UpstreamHealth>,
+}
+
+/// How an upstream is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpstreamHealth {
+    /// Its name.
+    pub name: String,
+    /// Whether it counts as down and is left alone for now.
+    pub down: bool,
+    /// What happened last, if that was a failure.
+    pub last_error: Option<String>,
+    /// Requests that were sent.
+    pub requests: u64,
+    /// Of these, how many failed.
+    pub failures: u64,
+    /// Bytes of bodies that came.
+    pub bytes: u64,
+}
+
+/// Every refusal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// A sentence for people.
+    pub error: String,
+}

@@ -1,0 +1,151 @@
+//! Method and path -> what is asked. Pure.
+
+use http::Method;
+
+use super::refusal::Refusal;
+use crate::model::BucketName;
+
+/// What can be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Operation {
+    /// Counts, for Prometheus.
+    GetMetrics,
+    /// How production is.
+    ListUpstreams,
+    /// What is stored here.
+    ListStored,
+    /// What was deleted here.
+    ListTombstones,
+    /// Tombstones go.
+    Undelete,
+    /// What is known of production by import.
+    GetInventory,
+    /// An import.
+    ImportInventory,
+    /// An import is forgotten.
+    DropInventory,
+    /// How far a crawl is.
+    GetCrawl,
+    /// A step of a crawl.
+    KeepCrawl,
+}
+
+/// Every route. `{bucket}` stands for a bucket's name.
+const ROUTES: &[(&str, &str, Operation)] = &[
+    ("GET", "/-/metrics", Operation::GetMetrics),
+    ("GET", "/-/api/v1/upstreams", Operation::ListUpstreams),
+    ("GET", "/-/api/v1/buckets/{bucket}/objects", Operation::ListStored),
+    ("GET", "/-/api/v1/buckets/{bucket}/tombstones", Operation::ListTombstones),
+    ("POST", "/-/api/v1/buckets/{bucket}/undelete", Operation::Undelete),
+    ("GET", "/-/api/v1/buckets/{bucket}/inventory", Operation::GetInventory),
+    ("POST", "/-/api/v1/buckets/{bucket}/inventory", Operation::ImportInventory),
+    ("DELETE", "/-/api/v1/buckets/{bucket}/inventory", Operation::DropInventory),
+    ("GET", "/-/api/v1/buckets/{bucket}/crawl", Operation::GetCrawl),
+    ("POST", "/-/api/v1/buckets/{bucket}/crawl", Operation::KeepCrawl),
+];
+
+/// A request, understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Route {
+    pub(super) operation: Operation,
+    /// The bucket that it is about, if it is about one.
+    pub(super) bucket: Option<BucketName>,
+}
+
+impl Operation {
+    /// Its name in the log and in metrics.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::GetMetrics => "GetMetrics",
+            Self::ListUpstreams => "ListUpstreams",
+            Self::ListStored => "ListStored",
+            Self::ListTombstones => "ListTombstones",
+            Self::Undelete => "Undelete",
+            Self::GetInventory => "GetInventory",
+            Self::ImportInventory => "ImportInventory",
+            Self::DropInventory => "DropInventory",
+            Self::GetCrawl => "GetCrawl",
+            Self::KeepCrawl => "KeepCrawl",
+        }
+    }
+}
+
+/// Finds the route of a request. HEAD goes where GET does.
+pub(super) fn route(method: &Method, path: &str) -> Result<Route, Refusal> {
+    let method = if *method == Method::HEAD { "GET" } else { method.as_str() };
+    let mut allowed = Vec::new();
+    for (known, pattern, operation) in ROUTES {
+        let Some(bucket) = matched(pattern, path) else { continue };
+        if *known != method {
+            allowed.push(*known);
+            continue;
+        }
+        let bucket = bucket
+            .map(|name| BucketName::parse(name).map_err(|error| Refusal::Malformed(error.to_string())))
+            .transpose()?;
+        return Ok(Route { operation: *operation, bucket });
+    }
+    if allowed.is_empty() {
+        Err(Refusal::NotFound(format!(
+            "there is nothing at {}; docs/operations.md lists what there is",
+            path.chars().take(200).collect::<String>()
+        )))
+    } else {
+        Err(Refusal::NotAllowed { path: path.to_owned(), allowed: allowed.join(", ") })
+    }
+}
+
+/// The bucket that a path names, `Some(None)` where the pattern names none, `None` if it is another.
+fn matched<'path>(pattern: &str, path: &'path str) -> Option<Option<&'path str>> {
+    let Some((before, after)) = pattern.split_once("{bucket}") else {
+        return (pattern == path).then_some(None);
+    };
+    let name = path.strip_prefix(before)?.strip_suffix(after)?;
+    (!name.contains('/')).then_some(Some(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Method;
+
+    use super::{Operation, route};
+    use crate::admin::refusal::Refusal;
+
+    #[test]
+    fn every_request_has_its_operation() {
+        for (method, path, operation, bucket) in [
+            ("GET", "/-/metrics", Operation::GetMetrics, None),
+            ("HEAD", "/-/metrics", Operation::GetMetrics, None),
+            ("GET", "/-/api/v1/upstreams", Operation::ListUpstreams, None),
+            ("GET", "/-/api/v1/buckets/stage/objects", Operation::ListStored, Some("stage")),
+            ("GET", "/-/api/v1/buckets/stage/tombstones", Operation::ListTombstones, Some("stage")),
+            ("POST", "/-/api/v1/buckets/stage/undelete", Operation::Undelete, Some("stage")),
+            ("GET", "/-/api/v1/buckets/a.b/inventory", Operation::GetInventory, Some("a.b")),
+            ("POST", "/-/api/v1/buckets/stage/inventory", Operation::ImportInventory, Some("stage")),
+            ("DELETE", "/-/api/v1/buckets/stage/inventory", Operation::DropInventory, Some("stage")),
+            ("GET", "/-/api/v1/buckets/stage/crawl", Operation::GetCrawl, Some("stage")),
+            ("POST", "/-/api/v1/buckets/stage/crawl", Operation::KeepCrawl, Some("stage")),
+        ] {
+            let method: Method = method.parse().expect("a method");
+            let found = route(&method, path).expect("a route");
+            assert_eq!(
+                (found.operation, found.bucket.as_ref().map(crate::model::BucketName::as_str)),
+                (operation, bucket),
+                "{path}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_route_is_refused_with_what_could_be_asked() {
+        for path in
+            ["/-/", "/-", "/-/metrics/", "/-/api/v1/buckets//objects/x", "/-/api/v1/buckets/a/b/objects"]
+        {
+            assert!(matches!(route(&Method::GET, path), Err(Refusal::NotFound(_))), "{path}");
+        }
+        let refused = route(&Method::PUT, "/-/api/v1/buckets/stage/inventory").expect_err("no such method");
+        assert!(matches!(&refused, Refusal::NotAllowed { allowed, .. } if allowed == "GET, POST, DELETE"));
+        let refused = route(&Method::GET, "/-/api/v1/buckets/UPPER/objects").expect_err("no such name");
+        assert!(matches!(refused, Refusal::Malformed(_)));
+    }
+}

@@ -1,0 +1,174 @@
+//! Counts of what was asked and answered, for whoever watches the stage.
+//!
+//! Deliberately elsewhere: what is known only when it is asked for (`admin`), such as the number of
+//! cached objects or the state of upstreams. Labels are words of ours, never a client's: a label
+//! that a client could choose would let it fill the memory.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+/// Counts requests. Clones count together.
+#[derive(Debug, Clone, Default)]
+pub struct Meter(Arc<Inner>);
+
+/// Seconds; from an index lookup to a long download.
+const DURATION_BUCKETS: [f64; 14] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0, 120.0, 600.0];
+
+#[derive(Debug)]
+struct Inner {
+    requests: Family<Asked, Counter>,
+    received: Family<ByFace, Counter>,
+    sent: Family<ByFace, Counter>,
+    durations: Family<ByFace, Histogram, fn() -> Histogram>,
+    aborted: Family<ByFace, Counter>,
+}
+
+/// What is known of a request once its answer has gone out or was cut off.
+#[derive(Debug, Clone, Copy)]
+pub struct Measured {
+    /// Which dialect, by its name in the log.
+    pub face: &'static str,
+    /// The operation.
+    pub operation: &'static str,
+    /// Where the answer came from, by its name in the log.
+    pub outcome: &'static str,
+    /// The status, if there was an answer.
+    pub status: Option<StatusCode>,
+    /// Whether all of the answer was taken.
+    pub whole: bool,
+    /// Bytes of the request's body.
+    pub bytes_in: u64,
+    /// Bytes of the answer's body.
+    pub bytes_out: u64,
+    /// From the request's head to the end of its answer.
+    pub duration: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Asked {
+    face: &'static str,
+    operation: &'static str,
+    outcome: &'static str,
+    status: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByFace {
+    face: &'static str,
+}
+
+impl Default for Inner {
+    fn default() -> Self {
+        Self {
+            requests: Family::default(),
+            received: Family::default(),
+            sent: Family::default(),
+            durations: Family::new_with_constructor(|| Histogram::new(DURATION_BUCKETS)),
+            aborted: Family::default(),
+        }
+    }
+}
+
+impl Meter {
+    /// Counts a request.
+    pub fn record(&self, measured: &Measured) {
+        let Inner { requests, received, sent, durations, aborted } = &*self.0;
+        let Measured { face, operation, outcome, .. } = *measured;
+        requests.get_or_create(&Asked { face, operation, outcome, status: class(measured.status) }).inc();
+        let face = ByFace { face };
+        received.get_or_create(&face).inc_by(measured.bytes_in);
+        sent.get_or_create(&face).inc_by(measured.bytes_out);
+        durations.get_or_create(&face).observe(measured.duration.as_secs_f64());
+        if !measured.whole {
+            aborted.get_or_create(&face).inc();
+        }
+    }
+
+    /// Shows what was counted.
+    pub fn register(&self, registry: &mut Registry) {
+        let Inner { requests, received, sent, durations, aborted } = &*self.0;
+        registry.register("requests", "Requests that were answered or given up", requests.clone());
+        registry.register_with_unit(
+            "received",
+            "Bytes of request bodies that came",
+            Unit::Bytes,
+            received.clone(),
+        );
+        registry.register_with_unit("sent", "Bytes of answers that went out", Unit::Bytes, sent.clone());
+        registry.register_with_unit(
+            "request_duration",
+            "Time from a request's head to the end of its answer",
+            Unit::Seconds,
+            durations.clone(),
+        );
+        registry.register(
+            "requests_aborted",
+            "Requests whose answer was not taken to its end",
+            aborted.clone(),
+        );
+    }
+}
+
+/// The class of a status, as dashboards group them.
+fn class(status: Option<StatusCode>) -> &'static str {
+    match status.map_or(0, |status| status.as_u16() / 100) {
+        1 => "1xx",
+        2 => "2xx",
+        3 => "3xx",
+        4 => "4xx",
+        5 => "5xx",
+        _ => "none",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::StatusCode;
+    use prometheus_client::registry::Registry;
+
+    use super::{Measured, Meter};
+
+    #[test]
+    fn requests_are_counted_by_words_of_ours() {
+        let meter = Meter::default();
+        let measured = Measured {
+            face: "s3",
+            operation: "GetObject",
+            outcome: "local",
+            status: Some(StatusCode::PARTIAL_CONTENT),
+            whole: true,
+            bytes_in: 2,
+            bytes_out: 10,
+            duration: Duration::from_millis(3),
+        };
+        meter.record(&measured);
+        meter.clone().record(&Measured { whole: false, ..measured });
+        meter.record(&Measured { status: None, ..measured });
+        let mut registry = Registry::with_prefix("understudy");
+        meter.register(&mut registry);
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).expect("text");
+        for line in [
+            "understudy_requests_total{face=\"s3\",operation=\"GetObject\",outcome=\"local\",status=\"2xx\"} 2",
+            "understudy_requests_total{face=\"s3\",operation=\"GetObject\",outcome=\"local\",status=\"none\"} 1",
+            "understudy_received_bytes_total{face=\"s3\"} 6",
+            "understudy_sent_bytes_total{face=\"s3\"} 30",
+            "understudy_requests_aborted_total{face=\"s3\"} 1",
+            "understudy_request_duration_seconds_count{face=\"s3\"} 3",
+            "understudy_request_duration_seconds_bucket{le=\"0.0025\",face=\"s3\"} 0",
+            "understudy_request_duration_seconds_bucket{le=\"0.005\",face=\"s3\"} 3",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! One question and its answer: permit, breaker, tries, redirects, time-outs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::LOCATION;
+use http::{HeaderMap, Response, StatusCode};
+use http_body::Body as _;
+use http_body_util::{BodyExt as _, Empty};
+use hyper::body::Incoming;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout_at;
+
+use super::body::Body;
+use super::connect::Connector;
+use super::failure::Failure;
+use super::redirect::{self, REDIRECTS_MAX};
+use super::request::Outgoing;
+use super::retry;
+use super::state::State;
+use super::{Config, Error};
+use crate::clock::Clock;
+
+/// What a body that nobody wants may have at most, so that its connection is worth keeping.
+const DISCARD_BYTES_MAX: usize = 64 << 10;
+
+/// And how long that may take.
+const DISCARD_TIME: Duration = Duration::from_millis(250);
+
+/// Sends requests.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    pub(super) http: hyper_util::client::legacy::Client<Connector, Empty<Bytes>>,
+    pub(super) config: Config,
+    pub(super) clock: Clock,
+}
+
+/// An answer with a status that its asker takes.
+#[derive(Debug)]
+pub(super) struct Answered {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    /// Empty unless the status is a success: other bodies are upstream's own words.
+    pub(super) body: Body,
+}
+
+impl Exchange {
+    /// Asks, as often as may be, until there is an answer with a status that `takes` accepts.
+    ///
+    /// `what` names the object in the log.
+    pub(super) async fn ask(
+        &self,
+        state: &Arc<State>,
+        outgoing: &Outgoing<'_>,
+        what: &str,
+        takes: impl Fn(StatusCode) -> bool,
+    ) -> Result<Answered, Error> {
+        let mut tries = 0;
+        loop {
+            let failure = match self.attempt(state, outgoing, what, &takes).await? {
+                Ok(answered) => return Ok(answered),
+                Err(failure) => failure,
+            };
+            tries += 1;
+            let (upstream, status) = (state.name(), failure.status());
+            if !failure.is_passing() || tries > self.config.retries || state.check_open().is_err() {
+                tracing::warn!(upstream, what, status, tries, %failure, "upstream did not answer");
+                return Err(failure.into_error(upstream));
+            }
+            tracing::debug!(upstream, what, status, tries, %failure, "upstream is asked again");
+            tokio::time::sleep(retry::pause(tries, retry::random())).await;
+        }
+    }
+
+    /// One try, within the time for a head, which waiting for its turn counts for.
+    async fn attempt(
+        &self,
+        state: &Arc<State>,
+        outgoing: &Outgoing<'_>,
+        what: &str,
+        takes: impl Fn(StatusCode) -> bool,
+    ) -> Result<Result<Answered, Failure>, Error> {
+        let deadline = tokio::time::Instant::now() + self.config.head_timeout;
+        state.check_open()?;
+        let turn = timeout_at(deadline, Arc::clone(&state.connections).acquire_owned()).await;
+        let Ok(Ok(permit)) = turn else { return Ok(Err(Failure::Busy)) };
+        let attempt = state.admit()?;
+        let answered = timeout_at(deadline, self.follow(state, outgoing, takes)).await;
+        let failure = match answered.unwrap_or(Err(Failure::TimedOut)) {
+            Ok(response) => {
+                attempt.succeed();
+                return Ok(Ok(self.answered(state, response, what, permit)));
+            }
+            Err(failure) => failure,
+        };
+        attempt.fail(&failure);
+        Ok(Err(failure))
+    }
+
+    /// Sends the request, and on to where redirects lead.
+    async fn follow(
+        &self,
+        state: &State,
+        outgoing: &Outgoing<'_>,
+        takes: impl Fn(StatusCode) -> bool,
+    ) -> Result<Response<Incoming>, Failure> {
+        let unusable = |error: &dyn std::fmt::Display| Failure::Unusable(error.to_string());
+        let mut uri = outgoing.uri.clone();
+        for _ in 0..=REDIRECTS_MAX {
+            let is_own = redirect::is_same_origin(&uri, &outgoing.uri);
+            let request =
+                outgoing.request(&uri, is_own, self.clock.now()).map_err(|error| unusable(&error))?;
+            state.count_request();
+            let response = self.http.request(request).await.map_err(|error| Failure::of_request(&error))?;
+            let status = response.status();
+            if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
+                if takes(status) && status.is_success() {
+                    return Ok(response);
+                }
+                let (head, body) = response.into_parts();
+                let rest = discard(body).await;
+                return if takes(status) {
+                    Ok(Response::from_parts(head, rest))
+                } else {
+                    Err(Failure::Status(status))
+                };
+            }
+            let location = response.headers().get(LOCATION).map_or(&[][..], |value| value.as_bytes());
+            let allows = |host: &str| outgoing.upstream.allows_host(host);
+            uri = redirect::target(&uri, location, allows).map_err(|refused| unusable(&refused))?;
+            drop(discard(response.into_body()).await);
+        }
+        Err(Failure::Unusable(format!("redirects more than {REDIRECTS_MAX} times")))
+    }
+
+    fn answered(
+        &self,
+        state: &Arc<State>,
+        response: Response<Incoming>,
+        what: &str,
+        permit: OwnedSemaphorePermit,
+    ) -> Answered {
+        let (head, incoming) = response.into_parts();
+        let body = if head.status.is_success() {
+            let stall = self.config.stall_timeout;
+            Body::new(incoming, stall, Arc::clone(state), what.to_owned(), permit)
+        } else {
+            Body::empty()
+        };
+        Answered { status: head.status, headers: head.headers, body }
+    }
+}
+
+/// Takes a short body off its connection, so that this can be used again.
+async fn discard(mut body: Incoming) -> Incoming {
+    let rest = async {
+        let mut left = DISCARD_BYTES_MAX;
+        while !body.is_end_stream() {
+            let Some(Ok(frame)) = body.frame().await else { return };
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            let Some(rest) = left.checked_sub(length) else { return };
+            left = rest;
+        }
+    };
+    // What is left after that time goes with its connection.
+    drop(tokio::time::timeout(DISCARD_TIME, rest).await);
+    body
+}
