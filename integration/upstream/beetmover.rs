@@ -98,7 +98,7 @@ fn push(program: &str, bucket: &str, mode: &str, left: &[&str]) -> Value {
 
 #[test]
 fn unmodified_beetmover_pushes_candidates_that_only_production_has() {
-    for mode in ["auto", "redirect", "cache"] {
+    for mode in ["redirect", "cache"] {
         let report = push("upstream_beetmover.py", "stage-firefox", mode, &LEFT);
         assert_eq!(
             (&report["version"], &report["copied"]),
@@ -110,7 +110,7 @@ fn unmodified_beetmover_pushes_candidates_that_only_production_has() {
 
 #[test]
 fn todays_calls_of_beetmover_push_candidates_that_only_production_has() {
-    for mode in ["auto", "redirect", "cache"] {
+    for mode in ["redirect", "cache"] {
         let report = push("upstream_gcs_beetmover.py", "stage-product", mode, &[]);
         assert_eq!(report["copied"], PUSHED.len(), "{mode}");
     }

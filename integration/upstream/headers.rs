@@ -130,7 +130,9 @@ fn a_files_headers_come_through_and_a_connections_do_not() {
         for method in ["GET", "HEAD"] {
             let answer = read_with(&server, face, method, "pub/a", "");
             assert_eq!(answer.status, 200, "{face:?} {method}: {answer:?}");
-            for (name, value) in passes {
+            // Plain paths tell nobody's own metadata, here as there.
+            let told = passes.len() - usize::from(face == Face::Archive);
+            for (name, value) in passes.into_iter().take(told) {
                 assert_eq!(answer.header(name), Some(value), "{face:?} {method}: {name}");
             }
             for (name, value) in stays {

@@ -1,5 +1,6 @@
 //! The imported index: what a file, or a crawl, says that production has, without asking it again.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::hostile::{File, Hostile, Trick};
@@ -16,6 +17,8 @@ const KEYS: [(&str, u64); 4] = [
     ("pub/firefox/releases/82.0/b", 0),
     ("pub/z", 7),
 ];
+/// A key that production has and the indexes lack.
+const UNLISTED: &str = "pub/firefox/releases/82.0/unlisted";
 const PLAIN: [Face; 3] = [Face::Plain, Face::Sdk, Face::Archive];
 
 /// An upstream that counts as asked if anything comes, and a stage that never forgets nor tries again.
@@ -24,7 +27,7 @@ fn scene(mode: &str) -> (Hostile, Server) {
     for (key, size) in KEYS {
         upstream.put(key, File::new(vec![b'x'; usize::try_from(size).expect("small")]));
     }
-    upstream.put("pub/unlisted", File::new(*b"not in the index"));
+    upstream.put(UNLISTED, File::new(*b"not in the index"));
     let server = stage_with(&to(&upstream, mode), "[upstream]\nretries = 0\nabsent_ttl = \"1h\"\n");
     (upstream, server)
 }
@@ -36,10 +39,13 @@ fn write(server: &Server, name: &str, text: &str) -> PathBuf {
 }
 
 #[track_caller]
-fn import(server: &Server, name: &str, text: &str, more: &[&str]) {
-    let path = write(server, name, text);
-    let path = path.to_str().expect("temporary folders have names of plain text");
-    administer(server, &[&["upstream", "import", path, "--bucket", BUCKET], more].concat());
+fn import(server: &Server, name: &str, form: &Form) {
+    for (text, more) in form {
+        let path = write(server, name, text);
+        let path = path.to_str().expect("temporary folders have names of plain text");
+        let more: Vec<_> = more.iter().map(String::as_str).collect();
+        administer(server, &[&["upstream", "import", path, "--bucket", BUCKET], &more[..]].concat());
+    }
 }
 
 /// The MD5 of as many `x` as the file has.
@@ -48,8 +54,28 @@ fn md5(size: u64) -> String {
     hex::encode(Md5::digest(vec![b'x'; usize::try_from(size).expect("small")]))
 }
 
+/// An index in one of its forms: files to import one after another, each with its flags.
+type Form = Vec<(String, Vec<String>)>;
+
+/// The archive's own JSON of a folder.
+fn archive(folder: &str) -> (String, Vec<String>) {
+    let below = KEYS.iter().filter_map(|(key, size)| Some((key.strip_prefix(folder)?, size)));
+    let (folders, files): (Vec<_>, Vec<_>) = below.partition(|(name, _)| name.contains('/'));
+    let folders: BTreeSet<_> =
+        folders.iter().filter_map(|(name, _)| name.split_inclusive('/').next()).collect();
+    let file = |(name, size): &(&str, &u64)| serde_json::json!({ "name": name, "size": size, "last_modified": "2020-11-04T10:00:00Z" });
+    let files: Vec<_> = files.iter().map(file).collect();
+    let text = serde_json::json!({ "prefixes": folders, "files": files }).to_string();
+    let mut flags = vec!["--prefix", folder];
+    if folders.is_empty() {
+        // Of a folder with folders, one listing is not all.
+        flags.extend(["--cover", folder]);
+    }
+    (text, flags.into_iter().map(str::to_owned).collect())
+}
+
 /// The same index in the three forms.
-fn forms() -> [(&'static str, String, Vec<&'static str>); 3] {
+fn forms() -> [(&'static str, Form); 3] {
     let time = "2020-11-04T10:00:00Z";
     let line = |(key, size): &(&str, u64)| {
         serde_json::json!({ "name": key, "size": size, "md5": md5(*size), "time": time }).to_string()
@@ -57,24 +83,21 @@ fn forms() -> [(&'static str, String, Vec<&'static str>); 3] {
     let lines: Vec<_> = KEYS.iter().map(line).collect();
     let rows: Vec<_> =
         KEYS.iter().map(|(key, size)| format!("\"{key}\",{size},{},{time}", md5(*size))).collect();
-    let files: Vec<_> = KEYS
-        .iter()
-        .map(|(key, size)| serde_json::json!({ "name": &key["pub/".len()..], "size": size, "last_modified": time }))
-        .collect();
-    let archive = serde_json::json!({ "prefixes": ["firefox/"], "files": files }).to_string();
+    let covers = ["--cover", "pub/"].map(str::to_owned).to_vec();
+    let folders = ["pub/", "pub/firefox/", "pub/firefox/releases/", "pub/firefox/releases/82.0/"];
     [
-        ("index.jsonl", lines.join("\n"), vec!["--prefix", "pub/"]),
-        ("index.csv", format!("name,size,md5,time\n{}\n", rows.join("\n")), vec!["--prefix", "pub/"]),
-        ("index.json", archive, vec!["--prefix", "pub/"]),
+        ("index.jsonl", vec![(lines.join("\n"), covers.clone())]),
+        ("index.csv", vec![(format!("name,size,md5,time\n{}\n", rows.join("\n")), covers)]),
+        ("index.json", folders.map(archive).to_vec()),
     ]
 }
 
 #[test]
 fn an_imported_index_answers_list_head_and_existence_without_a_call() {
-    for (name, text, more) in forms() {
+    for (name, form) in forms() {
         for mode in ["redirect", "auto", "proxy", "cache"] {
             let (upstream, server) = scene(mode);
-            import(&server, name, &text, &more);
+            import(&server, name, &form);
             let keys = KEYS.map(|(key, _)| key);
             for dialect in Dialect::ALL {
                 for (prefix, delimiter) in [("", ""), ("pub/", "/"), ("pub/firefox/releases/82.0/", "")] {
@@ -104,13 +127,13 @@ fn an_imported_index_answers_list_head_and_existence_without_a_call() {
                     }
                 }
                 for method in ["GET", "HEAD"] {
-                    let answer = read(&server, face, method, "pub/unlisted");
+                    let answer = read(&server, face, method, UNLISTED);
                     assert_eq!(answer.status, 404, "{name} {mode} {face:?} {method}: {answer:?}");
                 }
             }
             let found = json(&send(&server, "GET", &resource(KEYS[1].0), "", b""));
             assert_eq!(found["size"], "10", "{name} {mode}: {found}");
-            assert_eq!(send(&server, "GET", &resource("pub/unlisted"), "", b"").status, 404, "{name} {mode}");
+            assert_eq!(send(&server, "GET", &resource(UNLISTED), "", b"").status, 404, "{name} {mode}");
             upstream.assert_not_asked(&format!("{name} {mode}: the index knows"));
 
             let answer = read(&server, Face::Plain, "GET", KEYS[1].0);
@@ -123,8 +146,8 @@ fn an_imported_index_answers_list_head_and_existence_without_a_call() {
 #[test]
 fn writes_and_deletes_go_over_an_imported_index() {
     let (upstream, server) = scene("redirect");
-    let [(name, text, more), ..] = forms();
-    import(&server, name, &text, &more);
+    let [(name, form), ..] = forms();
+    import(&server, name, &form);
     put(&server, "pub/z", b"here");
     put(&server, "pub/new", b"here");
     delete(&server, KEYS[0].0);
@@ -143,10 +166,10 @@ fn writes_and_deletes_go_over_an_imported_index() {
 #[test]
 fn a_second_import_replaces_what_it_covers() {
     let (_upstream, server) = scene("redirect");
-    let [(name, text, more), ..] = forms();
-    import(&server, name, &text, &more);
-    let line = r#"{"name":"pub/firefox/releases/82.0/c","size":3}"#;
-    import(&server, "second.jsonl", line, &["--prefix", "pub/firefox/"]);
+    let [(name, form), ..] = forms();
+    import(&server, name, &form);
+    let line = r#"{"name":"pub/firefox/releases/82.0/c","size":3}"#.to_owned();
+    import(&server, "second.jsonl", &vec![(line, ["--cover", "pub/firefox/"].map(str::to_owned).to_vec())]);
     let ask = Ask { prefix: "", delimiter: "", page: 10 };
     assert_eq!(all(&server, Dialect::V2, ask), [KEYS[0].0, "pub/firefox/releases/82.0/c", KEYS[3].0]);
 }
@@ -159,21 +182,14 @@ fn an_index_that_does_not_read_changes_nothing_and_says_where() {
         "bad.jsonl",
         "{\"name\":\"pub/a\",\"size\":1}\n{\"name\":\"pub/b\",\"size\":\"much\"}\n",
     );
-    let endpoint = format!("http://{}", server.address());
+    let url = format!("http://{}", server.address());
     let path = path.to_str().expect("temporary folders have names of plain text");
-    let (code, printed, said) = command(&[
-        "upstream",
-        "import",
-        path,
-        "--bucket",
-        BUCKET,
-        "--prefix",
-        "pub/",
-        "--endpoint",
-        &endpoint,
-    ]);
+    let (code, printed, said) =
+        command(&["upstream", "import", path, "--bucket", BUCKET, "--cover", "pub/", "--endpoint", &url]);
     assert_ne!(code, Some(0), "{printed}{said}");
     assert!(said.contains('2'), "the line is not named: {said}");
+    assert_eq!(all(&server, Dialect::V2, Ask { prefix: "", delimiter: "", page: 10 }), Vec::<String>::new());
+    assert_eq!(get(&server, "pub/a").status, 302, "nothing is covered");
 }
 
 /// A tree of folders as archive.mozilla.org shows them.
@@ -226,9 +242,9 @@ fn a_crawl_resumes_where_it_stopped() {
     let upstream = tree();
     upstream.always("pub/many/17/", Trick::Status(500));
     let server = stage_with(&to(&upstream, "redirect"), "");
-    let endpoint = format!("http://{}", server.address());
+    let stage = format!("http://{}", server.address());
     let url = format!("{}pub/", upstream.url());
-    let arguments = ["upstream", "index", &*url, "--bucket", BUCKET, "--endpoint", &*endpoint];
+    let arguments = ["upstream", "index", &*url, "--bucket", BUCKET, "--endpoint", &*stage];
     let (code, printed, said) = command(&arguments);
     assert_ne!(code, Some(0), "a folder is missing: {printed}{said}");
     assert!(said.contains("pub/many/17/"), "{said}");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::hostile::{File, Hostile};
+use super::hostile::{File, Hostile, Seen};
 use super::pages::{Ask, Dialect, all, directory, naive, page};
 use super::server::Server;
 use super::stage::{BUCKET, PRODUCTION, delete, elements, json, put, s3, send, setup, stage, stage_with, to};
@@ -96,8 +96,14 @@ fn every_listing_is_the_union_in_every_page_size() {
 
 #[test]
 fn directories_of_the_archive_are_the_union() {
+    for mode in ["auto", "redirect", "proxy", "cache"] {
+        drive_directories(mode);
+    }
+}
+
+fn drive_directories(mode: &str) {
     let upstream = production();
-    let server = stage_with(&s3(&upstream, "proxy"), RELEASE);
+    let server = stage_with(&s3(&upstream, mode), RELEASE);
     write(&server);
     for folder in [
         "pub/",
@@ -108,7 +114,7 @@ fn directories_of_the_archive_are_the_union() {
     ] {
         let wanted = naive(union(), Ask { prefix: folder, delimiter: "/", page: 1000 });
         let wanted: Vec<_> = wanted.iter().map(|key| key[folder.len()..].to_owned()).collect();
-        assert_eq!(directory(&server, folder), wanted, "{folder}");
+        assert_eq!(directory(&server, folder), wanted, "{mode} {folder}");
     }
     // A folder that only production has is a directory without its slash, too.
     let answer = send(&server, "GET", "/pub/thunderbird", "", b"");
@@ -226,8 +232,10 @@ fn rules_that_do_not_list_ask_nothing() {
             let ask = Ask { prefix: "", delimiter: "", page: 10 };
             assert_eq!(all(&server, dialect, ask), ["pub/here"], "{dialect:?} {rules}");
         }
-        assert_eq!(directory(&server, "pub/"), ["here"]);
         upstream.assert_not_asked(&rules);
+        assert_eq!(directory(&server, "pub/"), ["here"]);
+        let lists = upstream.take_seen().iter().any(Seen::lists);
+        assert!(!lists, "a directory was listed upstream: {rules}");
     }
 }
 

@@ -194,8 +194,8 @@ pub(crate) fn succeed(arguments: &[&str]) -> String {
 /// Runs a command that speaks to a running stage, and must succeed.
 #[track_caller]
 pub(crate) fn administer(server: &Server, arguments: &[&str]) -> String {
-    let endpoint = format!("http://{}", server.address());
-    succeed(&[arguments, &["--endpoint", &endpoint]].concat())
+    let url = format!("http://{}", server.address());
+    succeed(&[arguments, &["--endpoint", &url]].concat())
 }
 
 /// Bytes that do not repeat soon.
