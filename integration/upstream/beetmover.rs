@@ -80,7 +80,9 @@ fn push(program: &str, bucket: &str, mode: &str, left: &[&str]) -> Value {
     let report = python::run(&server, program, &[path]);
 
     let seen = upstream.take_seen();
-    seen.iter().for_each(|seen| assert_clean(seen, false));
+    for seen in &seen {
+        assert_clean(seen, false);
+    }
     for seen in &seen {
         let path = seen.path();
         assert!(

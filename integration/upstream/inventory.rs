@@ -84,7 +84,7 @@ fn forms() -> [(&'static str, Form); 3] {
     let rows: Vec<_> =
         KEYS.iter().map(|(key, size)| format!("\"{key}\",{size},{},{time}", md5(*size))).collect();
     let covers = ["--cover", "pub/"].map(str::to_owned).to_vec();
-    let folders = ["pub/", "pub/firefox/", "pub/firefox/releases/", "pub/firefox/releases/82.0/"];
+    let folders = ["pub/", "pub/firefox/releases/82.0/"];
     [
         ("index.jsonl", vec![(lines.join("\n"), covers.clone())]),
         ("index.csv", vec![(format!("name,size,md5,time\n{}\n", rows.join("\n")), covers)]),
@@ -109,7 +109,6 @@ fn an_imported_index_answers_list_head_and_existence_without_a_call() {
                     );
                 }
             }
-            assert_eq!(directory(&server, "pub/"), ["a b+%.txt", "firefox/", "z"], "{name} {mode}");
             for face in PLAIN {
                 for (key, size) in KEYS {
                     let answer = read(&server, face, "HEAD", key);
@@ -135,6 +134,8 @@ fn an_imported_index_answers_list_head_and_existence_without_a_call() {
             assert_eq!(found["size"], "10", "{name} {mode}: {found}");
             assert_eq!(send(&server, "GET", &resource(UNLISTED), "", b"").status, 404, "{name} {mode}");
             upstream.assert_not_asked(&format!("{name} {mode}: the index knows"));
+            // One folder is not covered in every form: production may have an index.html there.
+            assert_eq!(directory(&server, "pub/"), ["a b+%.txt", "firefox/", "z"], "{name} {mode}");
 
             let answer = read(&server, Face::Plain, "GET", KEYS[1].0);
             let status = if matches!(mode, "redirect" | "auto") { 302 } else { 200 };

@@ -53,8 +53,12 @@ fn production() -> Hostile {
 
 /// Writes and deletes as above.
 fn write(server: &Server) {
-    LOCAL.iter().for_each(|key| put(server, key, b"local"));
-    DELETED.iter().for_each(|key| delete(server, key));
+    for key in LOCAL {
+        put(server, key, b"local");
+    }
+    for key in DELETED {
+        delete(server, key);
+    }
 }
 
 fn union() -> BTreeSet<&'static str> {

@@ -93,7 +93,7 @@ fn a_client_that_waits_holds_upstream_back_and_one_that_leaves_ends_the_transfer
         client.send(head.as_bytes()).expect("the server reads");
         let answer = client.head().expect("a head");
         assert_eq!(answer.status, 200, "{face:?}: {answer:?}");
-        client.read_exact(&mut [1; 100_000]).expect("the body begins");
+        client.read_exact(&mut vec![1; 100_000]).expect("the body begins");
         let sent = upstream.wait_transfer("pub/huge", Progress::Blocked);
         assert!(sent < size / 8, "{face:?}: {sent} bytes were taken that nobody reads");
         drop(client);

@@ -144,7 +144,9 @@ fn a_delete_can_be_taken_back_and_be_seen() {
     let keys = ["pub/a", "pub/x/a", "pub/x/b", "pub/y"];
     let upstream = Hostile::with(keys.map(|key| (format!("{PRODUCTION}/{key}"), key)));
     let server = Server::start(&setup(&s3(&upstream, "proxy"), "", Some(&data)));
-    keys.iter().for_each(|key| delete(&server, key));
+    for key in keys {
+        delete(&server, key);
+    }
     put(&server, "pub/y", b"here");
 
     let tombstones = || {

@@ -58,7 +58,9 @@ fn an_update_task_asks_production_for_previous_versions_and_for_nothing_else() {
         let seen = upstream.take_seen();
         seen.iter().for_each(assert_harmless);
         if mode != "redirect" {
-            seen.iter().for_each(|seen| assert_clean(seen, false));
+            for seen in &seen {
+                assert_clean(seen, false);
+            }
         }
         let mut asked: Vec<_> = seen.iter().map(Seen::path).collect();
         asked.sort_unstable();

@@ -165,12 +165,12 @@ fn send(shared: &Shared, request: &Seen, plan: &Plan, stream: &mut TcpStream) ->
     let bodiless = request.method == "HEAD" || matches!(plan.status, 204 | 304);
     let mut head = format!("HTTP/1.1 {} Scripted\r\n", plan.status);
     for (name, value) in &plan.headers {
-        head += &format!("{name}: {value}\r\n");
+        head.extend([name, ": ", value, "\r\n"]);
     }
     if plan.chunked {
         head += "Transfer-Encoding: chunked\r\n";
     } else if plan.status != 304 {
-        head += &format!("Content-Length: {}\r\n", plan.body.len());
+        head.extend(["Content-Length: ", &plan.body.len().to_string(), "\r\n"]);
     }
     head += "\r\n";
     stream.write_all(head.as_bytes())?;
