@@ -25,6 +25,9 @@ def push_to_releases(gcs, name, candidates_prefix, releases_prefix):
             continue
         blob = bucket.get_blob(source)
         copy = bucket.blob(destination)
+        # So that the library sends a resource, and custom_time is not copied.
+        copy._properties["name"] = destination
+        copy._properties["bucket"] = bucket.name
         copy.content_type = blob.content_type
         copy.cache_control = blob.cache_control
         copy.rewrite(source=blob, retry=DEFAULT_RETRY)

@@ -22,7 +22,7 @@ struct Moto {
 
 impl Moto {
     fn start() -> Self {
-        let mut command = python::program("moto_server.py");
+        let mut command = python::started("moto_server.py");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().expect("python can be started");
         let output = child.stdout.take().expect("standard output is piped");
