@@ -21,13 +21,21 @@ fn scripts() -> PathBuf {
 /// Runs `program` of `integration/python` against `server`, fails the test if it fails, and gives
 /// back the JSON object that is its last line of output.
 pub(crate) fn run(server: &Server, program: &str, arguments: &[&str]) -> serde_json::Value {
-    let mut command = Command::new(programs().join("python"));
-    command.args(["-E", "-s", "-B"]).arg(scripts().join(program)).args(arguments);
+    let mut command = started(program);
+    command.args(arguments);
     let output = prepared(&mut command, server).output().expect("python can be started");
     let (stdout, stderr) = texts(&output);
     assert!(output.status.success(), "{program} {arguments:?}: {}\n{stdout}\n{stderr}", output.status);
     let last = stdout.lines().last().unwrap_or_default();
     serde_json::from_str(last).unwrap_or_else(|error| panic!("{program}: {error}\n{stdout}\n{stderr}"))
+}
+
+/// The command that starts a program of `integration/python`.
+pub(crate) fn started(name: &str) -> Command {
+    let mut command = Command::new(programs().join("python"));
+    forget_environment(&mut command);
+    command.args(["-E", "-s", "-B"]).arg(scripts().join(name));
+    command
 }
 
 /// The programs of the virtual environment, or the reason why there are none.

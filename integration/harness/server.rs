@@ -22,7 +22,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// How a server is started.
 #[derive(Default)]
 pub(crate) struct Setup {
-    /// Arguments after `serve --listen 127.0.0.1:0 --data-dir …`.
+    /// Arguments after `serve --listen … --data-dir …`.
     pub(crate) args: Vec<OsString>,
     /// Content of a configuration file, if one is to be given.
     pub(crate) config: Option<String>,
@@ -30,6 +30,8 @@ pub(crate) struct Setup {
     pub(crate) data_dir: Option<PathBuf>,
     /// Whether the server is to make a credential of its own instead of knowing the one above.
     pub(crate) makes_credential: bool,
+    /// Where it is to listen; a free port of 127.0.0.1 unless it says otherwise.
+    pub(crate) address: Option<String>,
     /// Variables besides the credential.
     pub(crate) environment: Vec<(&'static str, OsString)>,
 }
@@ -104,7 +106,8 @@ impl Server {
         let folder = setup.data_dir.clone().unwrap_or_else(|| scratch.path().join("data"));
         let mut command = Command::new(env!("CARGO_BIN_EXE_understudy"));
         forget_environment(&mut command);
-        command.args(["serve", "--listen", "127.0.0.1:0"]).args(&setup.args);
+        let listen = setup.address.as_deref().unwrap_or("127.0.0.1:0");
+        command.args(["serve", "--listen", listen]).args(&setup.args);
         if !setup.args.iter().any(|argument| argument == "--ephemeral") {
             command.arg("--data-dir").arg(&folder);
         }

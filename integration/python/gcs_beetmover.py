@@ -13,6 +13,8 @@ from google.api_core.exceptions import PreconditionFailed
 from google.cloud.storage import Bucket
 from google.cloud.storage.retry import DEFAULT_RETRY
 
+import gcs_push
+from gcs_push import Conflict
 from gcs_stage import client, crc32c, md5, resource
 from stage import ODD_NAMES, client as s3_client, content, list_all, md5 as hexadecimal_md5, report, same, temporary_folder
 
@@ -23,10 +25,6 @@ CANDIDATES = "pub/firefox/candidates/141.0-candidates/build1/"
 RELEASES = "pub/firefox/releases/141.0/"
 # Past 8 MiB the library uploads resumably.
 LARGE = 9 * 1024 * 1024 + 17
-
-
-class Conflict(Exception):
-    """The destination has other content."""
 
 
 def connect(access):
@@ -57,28 +55,8 @@ def upload_data(gcs, target, data, kind):
     blob.upload_from_string(data, content_type=kind)
 
 
-def listing(gcs, prefix):
-    return {blob.name: blob.md5_hash for blob in list(gcs.list_blobs(BUCKET, prefix=prefix))}
-
-
 def push_to_releases(gcs):
-    """Copies what is not there yet; gives back what was copied."""
-    candidates, releases = listing(gcs, CANDIDATES), listing(gcs, RELEASES)
-    bucket = Bucket(gcs, BUCKET)
-    copied = []
-    for source, digest in candidates.items():
-        destination = source.replace(CANDIDATES, RELEASES)
-        if destination in releases:
-            if releases[destination] != digest:
-                raise Conflict(destination)
-            continue
-        blob = bucket.get_blob(source)
-        copy = bucket.blob(destination)
-        copy.content_type = blob.content_type
-        copy.cache_control = blob.cache_control
-        copy.rewrite(source=blob, retry=DEFAULT_RETRY)
-        copied.append(destination)
-    return copied
+    return gcs_push.push_to_releases(gcs, BUCKET, CANDIDATES, RELEASES)
 
 
 def check(name, body, kind, custom_time=None):
