@@ -29,6 +29,7 @@ fn context() -> Context {
         started: Instant::now(),
         hops: crate::upstream::Hops::default(),
         received: ByteCount::default(),
+        meter: crate::protocol::meter::Meter::default(),
     }
 }
 
