@@ -84,6 +84,9 @@ impl Store {
     ///
     /// They are added a few thousand at a time, so that other writes are not held up: if it fails, some
     /// may be there. In the order of their keys they take the least time.
+    ///
+    /// Rows of keys that are gone upstream stay until [`Store::drop_inventory`]: do that before a prefix
+    /// is imported or crawled anew.
     pub async fn add_inventory(&self, bucket: &BucketName, rows: Vec<InventoryRow>) -> Result<(), Error> {
         let mut rows = rows.into_iter().peekable();
         loop {
