@@ -158,7 +158,7 @@ fn explain<'a>(
     let bucket = address.buckets.iter().find(decides).or(address.buckets.first());
     let bucket = bucket.ok_or_else(|| Failure::Usage(names(&address.buckets)))?;
     let decision = fallback.decide(bucket, key, method, client);
-    let decided = decided(fallback, bucket, key, &decision);
+    let outcome = decided(fallback, bucket, key, &decision);
     Ok(Explanation {
         method,
         client,
@@ -171,11 +171,11 @@ fn explain<'a>(
             .named_rules(bucket)
             .map(|(name, rule)| {
                 let applies = rule.applies(key.as_str(), method, client);
-                asked(name, rule, applies, &decision, decided.name)
+                asked(name, rule, applies, &decision, outcome.name)
             })
             .collect(),
         listed: listed(fallback, bucket, key),
-        decision: decided,
+        decision: outcome,
     })
 }
 

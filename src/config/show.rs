@@ -7,6 +7,7 @@ use toml::Value;
 
 use super::layer::Place;
 use super::settings::Settings;
+use crate::fallback;
 
 /// What stands in the place of a secret.
 const MASK: &str = "***";
@@ -46,9 +47,16 @@ impl Settings {
 /// A column does not grow wider for the sake of one long value.
 const WIDTH_MAX: usize = 56;
 
-/// A value without its secrets, however deep they are.
+/// A value without its secrets, however deep they are; of fallback rules, what they do not say as
+/// well.
 fn masked(place: &Place, value: &Value) -> Value {
-    if is_secret(&place.key) { Value::String(MASK.to_owned()) } else { without_secrets(value) }
+    if is_secret(&place.key) {
+        return Value::String(MASK.to_owned());
+    }
+    let is_rules = place.table == "bucket" && place.key == "fallback";
+    let rules = is_rules.then(|| value.clone().try_into::<Vec<fallback::Rule>>().ok()).flatten();
+    let spelt_out = rules.and_then(|rules| Value::try_from(rules).ok());
+    without_secrets(spelt_out.as_ref().unwrap_or(value))
 }
 
 fn without_secrets(value: &Value) -> Value {
@@ -72,4 +80,29 @@ fn without_secrets(value: &Value) -> Value {
 
 fn is_secret(key: &str) -> bool {
     key.contains("secret")
+}
+
+#[cfg(test)]
+mod tests {
+    use toml::Value;
+
+    use super::masked;
+    use crate::config::layer::Place;
+
+    #[test]
+    fn fallback_rules_are_shown_as_in_force_and_without_secrets() {
+        let text = "r = [{ match = \"a\", mode = \"auto\", s3 = { bucket = \"prod\", region = \"us-east-1\", \
+                    access_key_id = \"AKIDEXAMPLE\", secret_access_key = \"correct-horse\" } }]";
+        let table: toml::Table = toml::from_str(text).expect("TOML");
+        let shown = masked(&Place::of_item("bucket", "stage", "fallback"), &table["r"]).to_string();
+        for part in
+            ["list = \"merge\"", "methods = [\"GET\", \"HEAD\"]", "expires = \"3600s\"", "amazonaws.com"]
+        {
+            assert!(shown.contains(part), "{part} is not in {shown}");
+        }
+        assert!(!shown.contains("horse"), "{shown}");
+        // What is not a rule is shown as it is.
+        let odd = Value::Array(vec![Value::Integer(1)]);
+        assert_eq!(masked(&Place::of_item("bucket", "stage", "fallback"), &odd), odd);
+    }
 }

@@ -34,8 +34,10 @@ impl Place {
 
 impl Upstream {
     /// Puts one together. Hosts are compared in lower case; their order does not matter.
-    pub fn new(place: Place, hosts: Vec<String>) -> Self {
-        let mut hosts: Vec<String> = hosts.iter().map(|host| normal(host)).collect();
+    pub fn new(place: Place, mut hosts: Vec<String>) -> Self {
+        for host in &mut hosts {
+            *host = normal(host);
+        }
         hosts.sort_unstable();
         hosts.dedup();
         Self { place, hosts }

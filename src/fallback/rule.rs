@@ -261,13 +261,11 @@ impl Rule {
     ) -> Result<Self, UnresolvedCredentials> {
         if let Action::Answer(answer) = &mut self.action {
             let upstream = Upstream::clone(&answer.upstream).resolved(self.pattern.as_str(), environment)?;
-            answer.upstream = match shared.iter().find(|known| ***known == upstream) {
-                Some(known) => Arc::clone(known),
-                None => {
-                    let upstream = Arc::new(upstream);
-                    shared.push(Arc::clone(&upstream));
-                    upstream
-                }
+            answer.upstream = if let Some(known) = shared.iter().find(|known| ***known == upstream) {
+                Arc::clone(known)
+            } else {
+                shared.push(Arc::new(upstream));
+                Arc::clone(&shared[shared.len() - 1])
             };
         }
         Ok(self)
