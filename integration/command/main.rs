@@ -3,12 +3,15 @@
 #[expect(dead_code, reason = "answers are not looked into here")]
 #[path = "../harness/http.rs"]
 mod http;
+#[path = "../harness/production.rs"]
+mod production;
 #[expect(dead_code, reason = "other tests kill their server and read what it prints")]
 #[path = "../harness/server.rs"]
 mod server;
 
 mod health;
 mod settings;
+mod stage;
 mod stop;
 
 use std::process::{Command, Output};

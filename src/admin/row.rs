@@ -156,13 +156,14 @@ fn refused(field: &'static str, value: &str, problem: &'static str) -> InvalidRo
     InvalidRow::Field { field, value: value.chars().take(80).collect(), problem }
 }
 
-/// A digest of `N` bytes in hexadecimal or base64, which differ in length.
+/// A digest of `N` bytes in hexadecimal or base64.
 fn digest<const N: usize>(field: &'static str, text: Option<&str>) -> Result<Option<[u8; N]>, InvalidRow> {
     let Some(text) = present(text) else { return Ok(None) };
-    let decoded =
-        if text.len() == 2 * N { hex::decode(text).ok() } else { BASE64_STANDARD.decode(text).ok() };
-    let bytes = decoded.and_then(|bytes| bytes.try_into().ok());
-    bytes.map(Some).ok_or_else(|| refused(field, text, "is neither its hexadecimal nor its base64"))
+    let bytes = |decoded: Vec<u8>| decoded.try_into().ok();
+    // Base64 of a CRC is as long as its hexadecimal, but ends in `==`.
+    let of_hex = hex::decode(text).ok().and_then(bytes);
+    let found = of_hex.or_else(|| BASE64_STANDARD.decode(text).ok().and_then(bytes));
+    found.map(Some).ok_or_else(|| refused(field, text, "is neither its hexadecimal nor its base64"))
 }
 
 /// Reads a time: RFC 3339, an HTTP date, a date and time of UTC without saying so, the archive's

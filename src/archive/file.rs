@@ -1,17 +1,19 @@
-//! Files: from the first bucket that has the key, or by the fallback's decision.
+//! Files: from the first bucket that has the key, or by what the rules and production say.
 
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, LOCATION};
 use http::{HeaderValue, StatusCode};
 
 use super::route::path_of;
 use super::{Call, Failure, page, refused};
-use crate::fallback::{ClientKind, Decision, ReadMethod};
-use crate::model::{BucketName, ObjectKey, Permission};
+use crate::fallback::{ClientKind, Decision, Fetch, ReadMethod, Redirect};
+use crate::model::{BucketName, ObjectKey, Permission, Unsatisfiable};
+use crate::protocol::auth::Identity;
 use crate::protocol::body::ResponseBody;
+use crate::protocol::miss::{self, Asked, Missed, Tags};
 use crate::protocol::outcome::{Answered, Outcome};
 use crate::protocol::read::{self, ReadPlan};
 use crate::protocol::request::Response;
-use crate::protocol::{conditions, headers, miss};
+use crate::protocol::{client, conditions, headers, made_tag};
 use crate::store::{self, Content, Lookup, Object, Scan, Start};
 
 /// What the buckets of a path have under a key.
@@ -24,7 +26,7 @@ enum Found {
 
 impl Call<'_> {
     /// Answers for a key: here, deleted, a directory, or wherever the fallback says.
-    pub(super) fn file(
+    pub(super) async fn file(
         &self,
         key: &ObjectKey,
         buckets: &[BucketName],
@@ -51,11 +53,12 @@ impl Call<'_> {
             outcome.answered = Answered::Tombstone;
             return Ok(page::words(StatusCode::NOT_FOUND, "This file was deleted here."));
         }
-        self.fall_back(key, &allowed, outcome)
+        self.fall_back(key, &allowed, outcome).await
     }
 
-    /// The `index.html` of a directory, if there is one.
-    pub(super) fn index_file(
+    /// The `index.html` of a directory, if there is one; production's where it is fetched for the
+    /// client. A redirect to one that may not exist would take the index away from everybody.
+    pub(super) async fn index_file(
         &self,
         prefix: &str,
         buckets: &[BucketName],
@@ -64,9 +67,31 @@ impl Call<'_> {
         let Ok(key) = ObjectKey::parse(&format!("{prefix}index.html")) else { return Ok(None) };
         let allowed = self.allowed(Permission::Read, buckets, key.as_str());
         match self.find(&key, &allowed)? {
-            Found::Here(object, content) => Ok(Some(self.object(&object, &content, outcome))),
-            Found::Deleted | Found::Absent => Ok(None),
+            Found::Here(object, content) => return Ok(Some(self.object(&object, &content, outcome))),
+            Found::Deleted => return Ok(None),
+            Found::Absent => {}
         }
+        for bucket in &allowed {
+            let is_looked_for = match self.decide(bucket, &key) {
+                Decision::Fetch(_) => true,
+                Decision::Redirect(redirect) => redirect.probe.is_some(),
+                Decision::NoRule
+                | Decision::UnderTest { .. }
+                | Decision::Deny { .. }
+                | Decision::NotMappable { .. }
+                | Decision::NotPrevious { .. } => false,
+            };
+            if !is_looked_for {
+                continue;
+            }
+            if let Some(response) = self.missed(bucket, &key, outcome).await? {
+                outcome.bucket = Some(bucket.clone());
+                outcome.key = Some(key);
+                return Ok(Some(response));
+            }
+        }
+        outcome.look_elsewhere();
+        Ok(None)
     }
 
     /// A file that is in one bucket is there, whatever was deleted from another; a file that is in
@@ -74,7 +99,7 @@ impl Call<'_> {
     fn find(&self, key: &ObjectKey, buckets: &[BucketName]) -> Result<Found, Failure> {
         let mut found = Found::Absent;
         for bucket in buckets {
-            match self.service.view.store().find_object(bucket, key, None)? {
+            match self.service.view.find(bucket, key, None)? {
                 Lookup::Here(object, content) => return Ok(Found::Here(Box::new(object), content)),
                 Lookup::Tombstone | Lookup::DeleteMarker { .. } => found = Found::Deleted,
                 Lookup::Absent | Lookup::NoBucket => {}
@@ -86,12 +111,13 @@ impl Call<'_> {
     fn object(&self, object: &Object, content: &Content, outcome: &mut Outcome) -> Response {
         outcome.bucket = Some(object.bucket.clone());
         outcome.key = Some(object.key.clone());
+        outcome.note_origin(object.origin);
         let state = object.state();
         let plan = read::plan(
             &conditions::of_read(self.headers),
             conditions::range(self.headers),
             conditions::if_range(self.headers).as_ref(),
-            &state,
+            &made_tag::compared(object, self.headers),
         );
         let mut response = match plan {
             ReadPlan::Whole | ReadPlan::Partial(_) | ReadPlan::NotModified => {
@@ -103,10 +129,7 @@ impl Call<'_> {
                 headers::write_object(response.headers_mut(), &state, &object.metadata);
                 response
             }
-            ReadPlan::PreconditionFailed(name) => {
-                outcome.answered = Answered::Rejected;
-                page::words(plan.status(), &format!("The condition {name} does not hold."))
-            }
+            ReadPlan::PreconditionFailed(name) => precondition_failed(name, outcome),
             ReadPlan::Unsatisfiable(unsatisfiable) => {
                 outcome.answered = Answered::Rejected;
                 page::words(plan.status(), &unsatisfiable.to_string())
@@ -133,25 +156,87 @@ impl Call<'_> {
         Ok(false)
     }
 
-    /// The first bucket whose rules say anything decides.
-    fn fall_back(
+    /// The first bucket whose rules say anything decides; where production turns out to have nothing
+    /// there, the next one.
+    async fn fall_back(
         &self,
         key: &ObjectKey,
         buckets: &[BucketName],
         outcome: &mut Outcome,
     ) -> Result<Response, Failure> {
-        let mut decisions = buckets.iter().map(|bucket| {
-            (bucket, self.service.view.fallback().decide(bucket, key, self.method, ClientKind::Plain))
-        });
-        let decided = decisions.find(|(_, decision)| *decision != Decision::NoRule);
-        let (bucket, decision) = decided.unzip();
-        outcome.bucket = bucket.cloned();
-        let decision = decision.unwrap_or(Decision::NoRule);
-        Ok(match miss::answer(&decision, self.context.now, outcome)? {
-            Some(response) => not_stored(response),
-            None => page::words(StatusCode::NOT_FOUND, &why_absent(&decision)),
-        })
+        let mut why = Decision::NoRule;
+        for bucket in buckets {
+            let decision = self.decide(bucket, key);
+            if decision == Decision::NoRule {
+                continue;
+            }
+            outcome.bucket = Some(bucket.clone());
+            if let Some(response) = self.missed(bucket, key, outcome).await? {
+                return Ok(response);
+            }
+            let asked = matches!(decision, Decision::Fetch(_) | Decision::Redirect(_));
+            why = decision;
+            if !asked {
+                break;
+            }
+        }
+        if why == Decision::NoRule {
+            outcome.answered = Answered::Absent;
+        }
+        Ok(page::words(StatusCode::NOT_FOUND, &why_absent(&why)))
     }
+
+    fn decide<'a>(&'a self, bucket: &BucketName, key: &'a ObjectKey) -> Decision<'a> {
+        self.service.view.fallback().decide(bucket, key, self.method, self.client())
+    }
+
+    /// Nobody signs here, but an SDK may have been pointed at a path.
+    fn client(&self) -> ClientKind {
+        client::kind(self.headers, &Identity::anonymous())
+    }
+
+    /// What a bucket's rules and production say of a key that is not here; `None` for nothing.
+    async fn missed(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        outcome: &mut Outcome,
+    ) -> Result<Option<Response>, Failure> {
+        let asked = Asked {
+            bucket,
+            key,
+            method: self.method,
+            client: self.client(),
+            headers: self.headers,
+            context: self.context,
+            tags: Tags::OfObjects,
+        };
+        Ok(Some(match miss::read(&self.service.view, asked, outcome).await? {
+            Missed::Absent => return Ok(None),
+            Missed::Redirect(response) => not_stored(response),
+            Missed::Found(found) => found.into_response(Object::state).0,
+            Missed::PreconditionFailed(name) => precondition_failed(name, outcome),
+            Missed::Unsatisfiable(size_bytes) => {
+                outcome.answered = Answered::Rejected;
+                let status = StatusCode::RANGE_NOT_SATISFIABLE;
+                match size_bytes {
+                    None => page::words(status, "The requested range is not satisfiable."),
+                    Some(size_bytes) => {
+                        let unsatisfiable = Unsatisfiable { size_bytes };
+                        let mut response = page::words(status, &unsatisfiable.to_string());
+                        let plan = ReadPlan::Unsatisfiable(unsatisfiable);
+                        headers::write_plan(response.headers_mut(), &plan, size_bytes);
+                        response
+                    }
+                }
+            }
+        }))
+    }
+}
+
+fn precondition_failed(name: &str, outcome: &mut Outcome) -> Response {
+    outcome.answered = Answered::Rejected;
+    page::words(StatusCode::PRECONDITION_FAILED, &format!("The condition {name} does not hold."))
 }
 
 /// For the person who wonders.
@@ -162,8 +247,9 @@ fn why_absent(decision: &Decision<'_>) -> String {
         Decision::Deny { rule } => format!("the fallback rule {rule} denies it"),
         Decision::NotMappable { rule } => format!("the fallback rule {rule} has no address for it"),
         Decision::NotPrevious { rule } => format!("the fallback rule {rule} is for previous releases only"),
-        Decision::Fetch(fetch) => format!("the fallback rule {} leads elsewhere", fetch.rule),
-        Decision::Redirect(redirect) => format!("the fallback rule {} leads elsewhere", redirect.rule),
+        Decision::Fetch(Fetch { rule, .. }) | Decision::Redirect(Redirect { rule, .. }) => {
+            format!("production has none, by the fallback rule {rule}")
+        }
     };
     format!("This file is not here, and {because}.")
 }

@@ -30,6 +30,7 @@ use crate::model::{BucketName, Grant, Permission};
 use crate::protocol::access::authorize;
 use crate::protocol::auth::Identity;
 use crate::protocol::body::ResponseBody;
+use crate::protocol::miss;
 use crate::protocol::outcome::{Answered, Face, Outcome};
 use crate::protocol::request::{Context, Request, Response};
 use crate::protocol::trouble::Trouble;
@@ -99,6 +100,15 @@ impl Service {
     }
 }
 
+impl From<miss::Failed> for Failure {
+    fn from(failed: miss::Failed) -> Self {
+        match failed {
+            miss::Failed::View(failed) => Self::View(failed),
+            miss::Failed::Presign(failed) => Self::Presign(failed),
+        }
+    }
+}
+
 impl Failure {
     /// A plain page, and what the log says. Trouble of production names it.
     fn answer(self, outcome: &mut Outcome) -> Response {
@@ -142,7 +152,7 @@ impl Call<'_> {
             }
             Route::File { key, trees, leads_to_tree } => {
                 let buckets = self.buckets(&trees)?;
-                self.file(&key, &buckets, leads_to_tree, outcome)
+                self.file(&key, &buckets, leads_to_tree, outcome).await
             }
             Route::Directory { prefix, trees, mounts } => {
                 outcome.operation = "Index";
@@ -190,7 +200,7 @@ impl Call<'_> {
 
     async fn listed(&self, asked: Directory, outcome: &mut Outcome) -> Result<Response, Failure> {
         let Directory { prefix, buckets, mounts, root } = asked;
-        if let Some(response) = self.index_file(&prefix, &buckets, outcome)? {
+        if let Some(response) = self.index_file(&prefix, &buckets, outcome).await? {
             return Ok(response);
         }
         let allowed = self.allowed(Permission::List, &buckets, &prefix);

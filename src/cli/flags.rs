@@ -27,7 +27,7 @@ pub(super) struct Place {
 pub(super) struct Target {
     /// The server to ask [default: the one that has the data folder; if none has, the folder is opened]
     #[arg(long, value_name = "URL", help_heading = "Settings")]
-    pub(super) url: Option<String>,
+    pub(super) endpoint: Option<String>,
     /// The certificate to know a TLS server by [env: UNDERSTUDY_TLS_CERT]
     #[arg(long, value_name = "FILE", help_heading = "Settings")]
     pub(super) tls_cert: Option<PathBuf>,

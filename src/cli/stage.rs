@@ -100,7 +100,7 @@ impl Stage {
         let certificate = target.tls_cert.clone().or_else(|| {
             environment.get("UNDERSTUDY_TLS_CERT").filter(|path| !path.is_empty()).map(Into::into)
         });
-        if let Some(url) = &target.url {
+        if let Some(url) = &target.endpoint {
             return Self::there(Peer::new(url, certificate.as_deref())?, settings, environment);
         }
         if settings.ephemeral() {
@@ -112,7 +112,7 @@ impl Stage {
         let folder = data_dir(settings);
         if !folder.is_dir() {
             return Err(Failure::Usage(format!(
-                "there is no data folder {}: name one with --data-dir, or a server with --url",
+                "there is no data folder {}: name one with --data-dir, or a server with --endpoint",
                 folder.display()
             )));
         }
@@ -219,7 +219,7 @@ fn serving(folder: &Path, holder: Option<u32>) -> Result<Serving, Failure> {
         let process = holder.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
         Failure::Usage(format!(
             "{} is in use by {process}, which does not say how to reach it: it may be starting, or be \
-             another command; try again, or name a server with --url",
+             another command; try again, or name a server with --endpoint",
             folder.display()
         ))
     })

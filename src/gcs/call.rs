@@ -14,7 +14,9 @@ use super::route::Place;
 use super::{Inner, Service, response};
 use crate::checksum::Digests;
 use crate::fallback::Fallback;
-use crate::model::{BucketName, ByteRange, ConditionFailed, Permission, WriteConditions};
+use crate::model::{
+    BucketName, ByteRange, ConditionFailed, ObjectKey, Permission, Timestamp, WriteConditions,
+};
 use crate::protocol::auth::Identity;
 use crate::protocol::body::{self, ByteCount, RequestBody};
 use crate::protocol::intake::Incoming;
@@ -22,8 +24,21 @@ use crate::protocol::outcome::Outcome;
 use crate::protocol::query::Query;
 use crate::protocol::request::{Context, Response};
 use crate::protocol::{access, digest};
-use crate::store::{Bucket, Content, Lookup, Object, Store};
-use crate::view::View;
+use crate::store::{self, Bucket, Content, Lookup, Object, Origin, Store};
+use crate::view::{View, as_object};
+
+/// How often something is tried again that others got in the way of.
+pub(super) const ATTEMPTS: usize = 8;
+
+/// What is under a key here.
+pub(super) enum Found {
+    /// An object and its bytes.
+    Here(Box<Object>, Content),
+    /// It was deleted: production is not asked.
+    Deleted,
+    /// Nothing; production may have something.
+    Absent,
+}
 
 /// A request whose route and caller are known.
 pub(super) struct Call<'a> {
@@ -147,29 +162,97 @@ impl Call<'_> {
 
     /// An object and its bytes; with a generation, that one and no other.
     pub(super) fn find(&self, place: &Place, generation: Option<u64>) -> Result<(Object, Content), Error> {
-        match self.store().find_object(&place.bucket, &place.key, None)? {
+        match self.look(place, generation)? {
+            Found::Here(object, content) => Ok((*object, content)),
+            Found::Deleted | Found::Absent => Err(Error::no_such_object(&place.bucket, &place.key)),
+        }
+    }
+
+    /// What is under a key; with a generation, that one and no other.
+    pub(super) fn look(&self, place: &Place, generation: Option<u64>) -> Result<Found, Error> {
+        let none = || Error::no_such_object(&place.bucket, &place.key);
+        match self.view().find(&place.bucket, &place.key, None)? {
             Lookup::Here(object, content)
-                if generation.is_none_or(|generation| generation == object.generation) =>
+                if generation.is_none_or(|generation| as_kept(&object, generation) == object.generation) =>
             {
-                Ok((object, content))
+                Ok(Found::Here(Box::new(object), content))
             }
+            Lookup::Absent => Ok(Found::Absent),
             Lookup::NoBucket => Err(Error::no_such_bucket()),
-            Lookup::Here(..) | Lookup::Absent | Lookup::Tombstone | Lookup::DeleteMarker { .. } => {
-                Err(Error::no_such_object(&place.bucket, &place.key))
+            Lookup::Tombstone => Ok(Found::Deleted),
+            Lookup::Here(..) | Lookup::DeleteMarker { .. } => Err(none()),
+        }
+    }
+
+    /// The object that only production has; with a generation, that one and no other.
+    pub(super) async fn remote(
+        &self,
+        place: &Place,
+        generation: Option<u64>,
+    ) -> Result<(Object, Option<u64>), Error> {
+        let found = self.view().remote(&place.bucket, &place.key, &self.context.hops).await?;
+        let found = found.map(|remote| (as_object(&place.bucket, &remote), remote.size_bytes));
+        let wanted = |(object, _): &(Object, Option<u64>)| {
+            generation.is_none_or(|generation| generation == object.generation)
+        };
+        found.filter(wanted).ok_or_else(|| Error::no_such_object(&place.bucket, &place.key))
+    }
+
+    /// An object that is to be copied or changed, after fetching it where only production has it.
+    ///
+    /// What was fetched may be evicted before it is found; then it is fetched again.
+    pub(super) async fn open(
+        &self,
+        place: &Place,
+        mut generation: Option<u64>,
+    ) -> Result<(Object, Content), Error> {
+        let none = || Error::no_such_object(&place.bucket, &place.key);
+        for _ in 0..ATTEMPTS {
+            match self.look(place, generation)? {
+                Found::Here(object, content) => return Ok((*object, content)),
+                Found::Deleted => return Err(none()),
+                Found::Absent => {}
+            }
+            if generation.is_some() {
+                // That of production's object. Here it gets another one.
+                self.remote(place, generation.take()).await?;
+            }
+            if !self.view().materialise(&place.bucket, &place.key, &self.context.hops).await? {
+                return Err(none());
             }
         }
+        Err(store::Error::SourceChanged.into())
+    }
+
+    /// The conditions of a write as the store must check them, where they hold of what production
+    /// has.
+    pub(super) async fn check_write(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        mut conditions: WriteConditions,
+    ) -> Result<WriteConditions, Error> {
+        if conditions != WriteConditions::default() {
+            if let Lookup::Here(object, _) = self.view().find(bucket, key, None)? {
+                return Ok(as_kept_conditions(&object, conditions));
+            }
+            self.view().check_write(bucket, key, &mut conditions, &self.context.hops).await?;
+        }
+        Ok(conditions)
     }
 
     /// Checks the conditions of a read: 304 where the client has what it would get.
     pub(super) fn check_read(&self, object: &Object) -> Result<(), Error> {
-        self.conditions()?.check(Some(&resource::state(object))).map_err(|failed| match failed {
-            ConditionFailed::Precondition(name) if name.ends_with("NotMatch") => {
-                Error::condition(ConditionFailed::NotModified)
-            }
-            failed @ (ConditionFailed::Precondition(_)
-            | ConditionFailed::NotModified
-            | ConditionFailed::Missing) => Error::condition(failed),
-        })
+        as_kept_conditions(object, self.conditions()?).check(Some(&resource::state(object))).map_err(
+            |failed| match failed {
+                ConditionFailed::Precondition(name) if name.ends_with("NotMatch") => {
+                    Error::condition(ConditionFailed::NotModified)
+                }
+                failed @ (ConditionFailed::Precondition(_)
+                | ConditionFailed::NotModified
+                | ConditionFailed::Missing) => Error::condition(failed),
+            },
+        )
     }
 
     /// The same object with MD5 and CRC-32C. An S3 multipart upload has no MD5 of the whole until
@@ -235,4 +318,30 @@ impl Call<'_> {
     pub(super) fn done() -> Response {
         response::empty(StatusCode::NO_CONTENT)
     }
+}
+
+/// The generation that a client means of an object that is here.
+///
+/// Production's objects have one before they are kept here and another one after; a client that has
+/// seen the first goes on with it.
+fn as_kept(object: &Object, generation: u64) -> u64 {
+    let is_productions = object.origin == Origin::Cached && generation == generation_of(object.modified);
+    if is_productions { object.generation } else { generation }
+}
+
+/// The same for the conditions of a write.
+pub(super) fn as_kept_conditions(object: &Object, conditions: WriteConditions) -> WriteConditions {
+    let kept = |generation: Option<u64>| generation.map(|generation| as_kept(object, generation));
+    WriteConditions {
+        if_generation_match: kept(conditions.if_generation_match),
+        if_generation_not_match: kept(conditions.if_generation_not_match),
+        ..conditions
+    }
+}
+
+/// The generation of an object that only production has, and had before it was kept here.
+///
+/// [`as_object`] says the same, which a test checks.
+fn generation_of(modified: Timestamp) -> u64 {
+    modified.as_ms().unsigned_abs().saturating_mul(1000).max(1)
 }

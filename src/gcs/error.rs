@@ -12,8 +12,9 @@ use super::fields::InvalidMask;
 use super::mime::MalformedMultipart;
 use super::response;
 use crate::model::{BucketName, ConditionFailed, InvalidMetadata, ObjectKey};
-use crate::protocol::body::BodyError;
+use crate::protocol::body::{BodyError, SendError};
 use crate::protocol::intake::IntakeError;
+use crate::protocol::miss;
 use crate::protocol::outcome::Outcome;
 use crate::protocol::query::InvalidQuery;
 use crate::protocol::request::Response;
@@ -174,9 +175,9 @@ impl Error {
         Self { location: Some((kind, location.to_owned())), ..Self::new(Reason::ConditionNotMet) }
     }
 
-    /// No byte of the range exists in an object of this size.
-    pub(super) fn range(size_bytes: u64) -> Self {
-        Self { size_bytes: Some(size_bytes), ..Self::new(Reason::RangeNotSatisfiable) }
+    /// No byte of the range exists in an object of this size, where that is known.
+    pub(super) fn range(size_bytes: Option<u64>) -> Self {
+        Self { size_bytes, ..Self::new(Reason::RangeNotSatisfiable) }
     }
 
     /// Keeps what caused it, for the log alone.
@@ -324,6 +325,24 @@ impl From<store::Error> for Error {
                 Self::new(Reason::InternalError).caused_by(failed)
             }
             E::Closed => Self::new(Reason::BackendError).caused_by(failed),
+        }
+    }
+}
+
+impl From<miss::Failed> for Error {
+    fn from(failed: miss::Failed) -> Self {
+        match failed {
+            miss::Failed::View(failed) => failed.into(),
+            miss::Failed::Presign(failed) => Self::new(Reason::InternalError).caused_by(failed),
+        }
+    }
+}
+
+impl From<SendError> for Error {
+    fn from(failed: SendError) -> Self {
+        match failed {
+            SendError::Store(failed) => failed.into(),
+            SendError::View(failed) => failed.into(),
         }
     }
 }

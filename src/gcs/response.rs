@@ -48,8 +48,8 @@ pub(super) fn insert(headers: &mut HeaderMap, name: &'static str, value: impl Di
 /// The same answer to a HEAD: its headers say what a GET would get, and no body follows.
 pub(super) fn without_body(answer: Response) -> Response {
     let (mut parts, body) = answer.into_parts();
-    if !parts.headers.contains_key(header::CONTENT_LENGTH) {
-        parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.remaining()));
+    if let (Some(length), false) = (body.remaining(), parts.headers.contains_key(header::CONTENT_LENGTH)) {
+        parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }
     Response::from_parts(parts, ResponseBody::empty())
 }

@@ -1,6 +1,7 @@
 //! Bodies: what comes in, and what goes out.
 //!
-//! Deliberately elsewhere: decoding and checking what comes in (`intake`), reading blobs (`store`).
+//! Deliberately elsewhere: decoding and checking what comes in (`intake`), reading blobs (`store`),
+//! fetching (`upstream`, `view`).
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -13,7 +14,11 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 
 use super::outcome::Outcome;
+use super::trouble::Trouble;
+use crate::model::ByteRange;
 use crate::store::{self, ContentReader};
+use crate::upstream;
+use crate::view::{self, FlightReader};
 
 /// The body of a request, as the connection delivers it.
 pub type RequestBody = http_body_util::combinators::BoxBody<Bytes, BodyError>;
@@ -84,6 +89,55 @@ pub struct ResponseBody {
 enum Source {
     Bytes(Bytes),
     Content(ContentReader),
+    Upstream(Window),
+    Flight(FlightReader),
+}
+
+/// What is sent of a body of production.
+#[derive(Debug)]
+struct Window {
+    body: upstream::Body,
+    /// How many bytes of it come before what is sent.
+    skip: u64,
+    /// How many bytes are still to be sent, if that is known.
+    remaining: Option<u64>,
+}
+
+/// Why the bytes of an answer broke off.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// What is stored could not be read.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// Production's body broke off, or was not what its head had said.
+    #[error(transparent)]
+    View(#[from] view::Error),
+}
+
+impl Window {
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, view::Error>>> {
+        while self.remaining != Some(0) {
+            let mut bytes = match std::task::ready!(self.body.poll_chunk(cx)) {
+                Some(Ok(bytes)) => bytes,
+                Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
+                None => {
+                    self.remaining = Some(0);
+                    break;
+                }
+            };
+            let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(bytes.len());
+            self.skip -= skipped as u64;
+            bytes::Buf::advance(&mut bytes, skipped);
+            if let Some(remaining) = &mut self.remaining {
+                bytes.truncate(usize::try_from(*remaining).unwrap_or(usize::MAX));
+                *remaining -= bytes.len() as u64;
+            }
+            if !bytes.is_empty() {
+                return Poll::Ready(Some(Ok(bytes)));
+            }
+        }
+        Poll::Ready(None)
+    }
 }
 
 impl ResponseBody {
@@ -94,19 +148,41 @@ impl ResponseBody {
 
     /// These bytes: a document.
     pub fn bytes(bytes: impl Into<Bytes>) -> Self {
-        Self { source: Source::Bytes(bytes.into()), outcome: None }
+        Self::of(Source::Bytes(bytes.into()))
     }
 
     /// Stored bytes, read while they are sent.
     pub fn content(reader: ContentReader) -> Self {
-        Self { source: Source::Content(reader), outcome: None }
+        Self::of(Source::Content(reader))
     }
 
-    /// How many bytes are still to be sent.
-    pub fn remaining(&self) -> u64 {
+    /// Bytes of production as they come, all of them. If the body is dropped, so is the transfer.
+    pub fn upstream(body: upstream::Body) -> Self {
+        let remaining = body.remaining();
+        Self::of(Source::Upstream(Window { body, skip: 0, remaining }))
+    }
+
+    /// Some of the bytes of production, where all of them come.
+    pub fn upstream_part(body: upstream::Body, range: ByteRange) -> Self {
+        Self::of(Source::Upstream(Window { body, skip: range.start, remaining: Some(range.len()) }))
+    }
+
+    /// Bytes that are being fetched into the store, read along.
+    pub fn flight(reader: FlightReader) -> Self {
+        Self::of(Source::Flight(reader))
+    }
+
+    fn of(source: Source) -> Self {
+        Self { source, outcome: None }
+    }
+
+    /// How many bytes are still to be sent; `None` if production has not said it.
+    pub fn remaining(&self) -> Option<u64> {
         match &self.source {
-            Source::Bytes(bytes) => bytes.len() as u64,
-            Source::Content(reader) => reader.remaining(),
+            Source::Bytes(bytes) => Some(bytes.len() as u64),
+            Source::Content(reader) => Some(reader.remaining()),
+            Source::Upstream(window) => window.remaining,
+            Source::Flight(reader) => Some(reader.remaining()),
         }
     }
 
@@ -123,24 +199,34 @@ impl ResponseBody {
     }
 
     /// Ends the event here: what was not sent will never be.
-    fn fail(&mut self, error: &store::Error) {
-        if let Some(mut outcome) = self.outcome.take() {
-            outcome.fail(error);
+    fn fail(&mut self, error: &SendError) {
+        let Some(mut outcome) = self.outcome.take() else { return };
+        match error {
+            SendError::Store(error) => outcome.fail(error),
+            SendError::View(error) => Trouble::note(error, &mut outcome),
         }
     }
 }
 
 impl Body for ResponseBody {
     type Data = Bytes;
-    type Error = store::Error;
+    type Error = SendError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, store::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, SendError>>> {
         let bytes = match &mut self.source {
             Source::Bytes(bytes) => (!bytes.is_empty()).then(|| Ok(std::mem::take(bytes))),
-            Source::Content(reader) => std::task::ready!(reader.poll_chunk(context)),
+            Source::Content(reader) => {
+                std::task::ready!(reader.poll_chunk(context)).map(|chunk| chunk.map_err(SendError::from))
+            }
+            Source::Upstream(window) => {
+                std::task::ready!(window.poll_chunk(context)).map(|chunk| chunk.map_err(SendError::from))
+            }
+            Source::Flight(reader) => {
+                std::task::ready!(reader.poll_chunk(context)).map(|chunk| chunk.map_err(SendError::from))
+            }
         };
         match &bytes {
             Some(Ok(bytes)) => self.sent(bytes.len()),
@@ -151,18 +237,18 @@ impl Body for ResponseBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.remaining() == 0
+        self.remaining() == Some(0)
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.remaining())
+        self.remaining().map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }
 
 impl Drop for ResponseBody {
     /// hyper drops a body once it has taken the last byte, or when the client is gone.
     fn drop(&mut self) {
-        let whole = self.remaining() == 0;
+        let whole = self.remaining() == Some(0);
         if let Some(outcome) = self.outcome.as_mut().filter(|_| whole) {
             outcome.finished();
         }

@@ -7,12 +7,14 @@
 pub mod access;
 pub mod auth;
 pub mod body;
+pub mod client;
 pub mod conditions;
 pub mod digest;
 pub mod headers;
 pub mod intake;
 pub mod limits;
 pub mod listing;
+pub mod made_tag;
 pub mod meter;
 pub mod miss;
 pub mod outcome;

@@ -12,6 +12,7 @@ use super::body::ByteCount;
 use super::meter::{Measured, Meter};
 use super::request::{Context, RequestId, Response};
 use crate::model::{AccessKeyId, BucketName, ObjectKey};
+use crate::store::Origin;
 
 /// Which dialect answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,6 +125,20 @@ impl Outcome {
     pub fn fail(&mut self, error: &dyn Error) {
         self.answered = Answered::Failed;
         self.failure = Some(chain(error));
+    }
+
+    /// Forgets where the answer was looked for, as it is not from there.
+    pub fn look_elsewhere(&mut self) {
+        self.answered = Answered::Unanswered;
+        self.rule = None;
+        self.upstream = None;
+    }
+
+    /// Notes who put the object here that the answer is about.
+    pub fn note_origin(&mut self, origin: Origin) {
+        if origin == Origin::Cached {
+            self.answered = Answered::Cache;
+        }
     }
 
     /// Notes that production failed us, and how. The event becomes a warning: nothing is wrong here.

@@ -10,8 +10,8 @@ use super::error::{Code, Error};
 use super::operation::Operation;
 use super::route::Target;
 use super::{Config, Service, request};
-use crate::fallback::Fallback;
-use crate::model::{BucketName, ChecksumAlgorithm, Permission};
+use crate::fallback::{ClientKind, Fallback};
+use crate::model::{BucketName, ChecksumAlgorithm, ObjectKey, Permission, WriteConditions};
 use crate::protocol::access;
 use crate::protocol::auth::Identity;
 use crate::protocol::body::{self, ByteCount, RequestBody};
@@ -20,8 +20,11 @@ use crate::protocol::outcome::Outcome;
 use crate::protocol::query::Query;
 use crate::protocol::request::Context;
 use crate::sigv4::Payload;
-use crate::store::{Content, Lookup, Object, Source, Store};
+use crate::store::{self, Content, Lookup, Object, ObjectRef, Source, Store};
 use crate::view::View;
+
+/// How often something is tried again that others got in the way of.
+pub(super) const ATTEMPTS: usize = 4;
 
 /// A request whose route and caller are known.
 pub(super) struct Call<'a> {
@@ -31,6 +34,8 @@ pub(super) struct Call<'a> {
     pub(super) context: &'a Context,
     /// Who asks.
     pub(super) identity: Identity,
+    /// With what kind of client.
+    pub(super) client: ClientKind,
     /// What the signature says of the body.
     pub(super) payload: Payload,
     /// The method.
@@ -183,18 +188,57 @@ impl Call<'_> {
         Ok(source)
     }
 
-    /// Opens the source of a copy whose bytes must be read.
-    pub(super) fn open_source(&self, source: &Source) -> Result<(Object, Content), Error> {
-        match self.store().find_object(&source.bucket, &source.key, source.version.as_ref())? {
-            Lookup::Here(object, content) => match source.conditions.check(&object.state()) {
-                Ok(()) => Ok((object, content)),
-                Err(failed) => Err(Error::source_condition(failed)),
-            },
-            Lookup::Absent if source.version.is_some() => Err(Error::new(Code::NoSuchVersion)),
-            Lookup::Absent | Lookup::Tombstone | Lookup::DeleteMarker { .. } => {
-                Err(Error::new(Code::NoSuchKey).field("Key", source.key.as_str()))
+    /// Finds the source of a copy, after fetching it where only production has it.
+    ///
+    /// What was fetched may be evicted before it is found; then it is fetched again.
+    pub(super) async fn open_source(&self, source: &Source) -> Result<(Object, Content), Error> {
+        let Source { bucket, key, version, conditions, .. } = source;
+        let no_such_key = || Error::new(Code::NoSuchKey).field("Key", key.as_str());
+        for _ in 0..ATTEMPTS {
+            match self.view().find(bucket, key, version.as_ref())? {
+                Lookup::Here(object, content) => {
+                    conditions.check(&object.state()).map_err(Error::source_condition)?;
+                    return Ok((object, content));
+                }
+                Lookup::Absent if version.is_some() => return Err(Error::new(Code::NoSuchVersion)),
+                Lookup::Absent => {
+                    if !self.view().materialise(bucket, key, &self.context.hops).await? {
+                        return Err(no_such_key());
+                    }
+                }
+                Lookup::Tombstone | Lookup::DeleteMarker { .. } => return Err(no_such_key()),
+                Lookup::NoBucket => return Err(super::op::no_such_bucket(bucket)),
             }
-            Lookup::NoBucket => Err(super::op::no_such_bucket(&source.bucket)),
         }
+        Err(Error::new(Code::OperationAborted))
     }
+
+    /// Makes sure that an object that is to be changed is here, if production has it.
+    pub(super) async fn bring_here(&self, object: &ObjectRef) -> Result<(), Error> {
+        let ObjectRef { bucket, key, version } = object;
+        let absent = matches!(self.view().find(bucket, key, version.as_ref())?, Lookup::Absent);
+        if absent && version.is_none() && !self.view().materialise(bucket, key, &self.context.hops).await? {
+            return Err(Error::new(Code::NoSuchKey).field("Key", key.as_str()));
+        }
+        Ok(())
+    }
+
+    /// The conditions of a write as the store must check them, where they hold of what production
+    /// has.
+    pub(super) async fn check_write(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        mut conditions: WriteConditions,
+    ) -> Result<WriteConditions, Error> {
+        if conditions != WriteConditions::default() {
+            self.view().check_write(bucket, key, &mut conditions, &self.context.hops).await?;
+        }
+        Ok(conditions)
+    }
+}
+
+/// Whether a copy or a change may be tried again: what it needs was evicted or written meanwhile.
+pub(super) fn in_the_way(failed: &store::Error) -> bool {
+    matches!(failed, store::Error::SourceChanged | store::Error::NoSuchObject { .. })
 }

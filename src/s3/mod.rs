@@ -25,6 +25,7 @@ use self::operation::Operation;
 use self::route::{Route, Target};
 use crate::model::Grant;
 use crate::protocol::auth::{Authenticated, Credentials};
+use crate::protocol::client;
 use crate::protocol::outcome::{Face, Outcome};
 use crate::protocol::request::{Context, Request, Response};
 use crate::signature::SignedRequest;
@@ -127,6 +128,7 @@ impl Service {
         let Authenticated { identity, payload, further_headers } =
             self.authenticate(context, &parts, &route)?;
         outcome.access_key_id = identity.access_key_id().cloned();
+        let client = client::kind(&parts.headers, &identity);
         let Route { mut operation, target, query, .. } = route;
         if !further_headers.is_empty() {
             // What the query of a presigned link adds can change what is asked for: a copy source, say.
@@ -138,6 +140,7 @@ impl Service {
             service: self,
             context,
             identity,
+            client,
             payload,
             method: parts.method,
             path: parts.uri.path().to_owned(),

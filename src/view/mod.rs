@@ -23,7 +23,7 @@ use std::time::Duration;
 use http::HeaderMap;
 
 pub use keep::Stats;
-pub use listing::{Listing, Row};
+pub use listing::{Behind, Listing, Row, Sources};
 pub use reader::{FlightReader, Flying};
 pub use remote::as_object;
 

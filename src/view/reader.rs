@@ -13,7 +13,7 @@ use super::Error;
 use super::flight::{Description, Flight, Next, Spooled};
 use super::remote::{as_object, of_object};
 use crate::model::{BucketName, ByteRange};
-use crate::store::{self, Content, ContentReader, Object};
+use crate::store::{self, Content, ContentReader, Object, Tail};
 use crate::upstream::Remote;
 
 /// The most that one reader has in its hands: there may be hundreds.
@@ -71,7 +71,7 @@ impl Flying {
             from: match &self.bytes {
                 Source::Store(content) => From::Store(content.reader(range)),
                 Source::Flight(flight) => {
-                    From::Flight { flight: Arc::clone(flight), waiting: None, reading: None }
+                    From::Flight(Follower { flight: Arc::clone(flight), waiting: None, reading: None })
                 }
             },
         }
@@ -89,13 +89,17 @@ pub struct FlightReader {
 #[derive(Debug)]
 enum From {
     Store(ContentReader),
-    Flight {
-        flight: Arc<Flight>,
-        /// It has read all there is.
-        waiting: Option<Pin<Box<OwnedNotified>>>,
-        /// The disk has to be waited for.
-        reading: Option<JoinHandle<Result<Bytes, store::Error>>>,
-    },
+    Flight(Follower),
+}
+
+/// Reads the file of a flight behind its writer.
+#[derive(Debug)]
+struct Follower {
+    flight: Arc<Flight>,
+    /// For more, if all there is was read.
+    waiting: Option<Pin<Box<OwnedNotified>>>,
+    /// From the disk, if that has to be waited for.
+    reading: Option<JoinHandle<Result<Bytes, store::Error>>>,
 }
 
 impl FlightReader {
@@ -127,50 +131,68 @@ impl FlightReader {
     }
 
     fn poll_some(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, Error>> {
-        let (flight, waiting, reading) = match &mut self.from {
+        match &mut self.from {
             From::Store(reader) => {
                 let chunk = ready!(reader.poll_chunk(cx)).unwrap_or(Err(store::Error::Closed));
-                return Poll::Ready(chunk.map_err(Error::from));
+                Poll::Ready(chunk.map_err(Error::from))
             }
-            From::Flight { flight, waiting, reading } => (flight, waiting, reading),
-        };
-        if let Some(task) = reading {
-            let done = ready!(Pin::new(task).poll(cx));
-            *reading = None;
-            // The runtime drops tasks only while it shuts down.
-            return Poll::Ready(done.unwrap_or(Err(store::Error::Closed)).map_err(Error::from));
+            From::Flight(follower) => {
+                follower.poll_next(ByteRange { start: self.position, end: self.end }, cx)
+            }
+        }
+    }
+}
+
+impl Follower {
+    /// The next bytes of a range.
+    fn poll_next(&mut self, wanted: ByteRange, cx: &mut Context<'_>) -> Poll<Result<Bytes, Error>> {
+        if self.reading.is_some() {
+            return self.poll_reading(cx);
         }
         loop {
-            let mut changed = waiting.take().unwrap_or_else(|| Box::pin(flight.changed()));
-            match flight.next(ByteRange { start: self.position, end: self.end }) {
+            // Before the look, so that no change is missed.
+            let changed = self.waiting.take();
+            let mut changed = changed.unwrap_or_else(|| Box::pin(self.flight.changed()));
+            let (bytes, range) = match self.flight.next(wanted) {
+                Next::Wait if changed.as_mut().poll(cx).is_ready() => continue,
                 Next::Wait => {
-                    if changed.as_mut().poll(cx).is_pending() {
-                        *waiting = Some(changed);
-                        return Poll::Pending;
-                    }
-                }
-                Next::Failed(error) => return Poll::Ready(Err(error)),
-                Next::Ready(Spooled::Memory(bytes), range) => {
-                    return Poll::Ready(slice(&bytes, range).ok_or(store::Error::Closed.into()));
-                }
-                Next::Ready(Spooled::File(tail), range) => {
-                    let length = usize::try_from(range.len().min(CHUNK_BYTES)).unwrap_or(usize::MAX);
-                    let mut read = Box::pin(async move { tail.read(range.start, length).await });
-                    // What is in the page cache is here at once, and needs no task.
-                    if let Poll::Ready(chunk) = read.as_mut().poll(cx) {
-                        return Poll::Ready(chunk.map_err(Error::from));
-                    }
-                    let mut task = tokio::spawn(read);
-                    // A first poll, so that its end wakes us.
-                    let polled = Pin::new(&mut task).poll(cx);
-                    if let Poll::Ready(done) = polled {
-                        return Poll::Ready(done.unwrap_or(Err(store::Error::Closed)).map_err(Error::from));
-                    }
-                    *reading = Some(task);
+                    self.waiting = Some(changed);
                     return Poll::Pending;
                 }
-            }
+                Next::Failed(error) => return Poll::Ready(Err(error)),
+                Next::Ready(bytes, range) => (bytes, range),
+            };
+            return match bytes {
+                Spooled::Memory(bytes) => {
+                    Poll::Ready(slice(&bytes, range).ok_or(store::Error::Closed.into()))
+                }
+                Spooled::File(tail) => self.poll_file(tail, range, cx),
+            };
         }
+    }
+
+    fn poll_file(
+        &mut self,
+        tail: Tail,
+        range: ByteRange,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Bytes, Error>> {
+        let length = usize::try_from(range.len().min(CHUNK_BYTES)).unwrap_or(usize::MAX);
+        let mut read = Box::pin(async move { tail.read(range.start, length).await });
+        // What is in the page cache is here at once, and needs no task.
+        if let Poll::Ready(chunk) = read.as_mut().poll(cx) {
+            return Poll::Ready(chunk.map_err(Error::from));
+        }
+        self.reading = Some(tokio::spawn(read));
+        self.poll_reading(cx)
+    }
+
+    fn poll_reading(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, Error>> {
+        let Some(task) = &mut self.reading else { return Poll::Pending };
+        let done = ready!(Pin::new(task).poll(cx));
+        self.reading = None;
+        // The runtime drops tasks only while it shuts down.
+        Poll::Ready(done.unwrap_or(Err(store::Error::Closed)).map_err(Error::from))
     }
 }
 

@@ -65,11 +65,13 @@ impl Crawl<'_> {
         let mut seen = Seen::default();
         let mut looking: JoinSet<(String, Result<Found, Failure>)> = JoinSet::new();
         let mut under_way = BTreeSet::new();
+        let mut failure = None;
         loop {
             (seen.done, seen.pending) = (progress.done_count, progress.pending_count);
             tell(seen);
             for folder in &progress.pending {
-                if under_way.len() < self.connections && under_way.insert(folder.clone()) {
+                let may = failure.is_none() && under_way.len() < self.connections;
+                if may && under_way.insert(folder.clone()) {
                     let (site, folder) = (self.site.clone(), folder.clone());
                     let prefix = self.key_prefix.to_owned();
                     looking.spawn(async move {
@@ -78,12 +80,19 @@ impl Crawl<'_> {
                     });
                 }
             }
-            let Some(looked) = looking.join_next().await else { return Ok(seen) };
+            let Some(looked) = looking.join_next().await else {
+                return failure.map_or(Ok(seen), Err);
+            };
             let (folder, found) = looked.map_err(|error| Failure::Refused(error.to_string()))?;
-            let found = found?;
-            seen.rows += found.rows.len() as u64;
-            progress = self.keep(&folder, found).await?;
-            under_way.remove(&folder);
+            match found {
+                Ok(found) => {
+                    seen.rows += found.rows.len() as u64;
+                    progress = self.keep(&folder, found).await?;
+                    under_way.remove(&folder);
+                }
+                // What was asked already is waited for and kept: it need not be asked again.
+                Err(first) => failure = failure.or(Some(first)),
+            }
         }
     }
 
@@ -127,8 +136,12 @@ impl Site {
     async fn look(&self, key_prefix: &str, folder: &str) -> Result<Found, Failure> {
         let below = folder.strip_prefix(key_prefix).unwrap_or(folder);
         let turn = self.turn().await;
-        let page = self.client.index_page(&self.upstream, below).await?;
+        let page = self.client.index_page(&self.upstream, below).await;
         drop(turn);
+        let bad = |told: &dyn std::fmt::Display| {
+            Failure::Refused(format!("{}{below}: {told}", self.upstream.name()))
+        };
+        let page = page.map_err(|error| bad(&error))?;
         let Some(page) = page else {
             if below.is_empty() {
                 return Err(Failure::Refused(format!(
@@ -138,9 +151,6 @@ impl Site {
             }
             // It went while we were on our way.
             return Ok(Found { folders: BTreeSet::new(), rows: Vec::new() });
-        };
-        let bad = |told: &dyn std::fmt::Display| {
-            Failure::Refused(format!("{}{below}: {told}", self.upstream.name()))
         };
         let page = if page.json {
             Page::of_json(&page.text).map_err(|error| bad(&error))?

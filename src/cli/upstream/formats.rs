@@ -217,7 +217,9 @@ fn archive(
     for (index, fields) in listing.files.iter().enumerate() {
         take(&format!("file {}", index + 1), fields)?;
     }
-    Ok(Told { folders: listing.prefixes })
+    let Listing { prefixes, files } = listing;
+    let is_listed = |folder: &String| files.iter().any(|fields| fields.key.starts_with(folder.as_str()));
+    Ok(Told { folders: prefixes.into_iter().filter(|folder| !is_listed(folder)).collect() })
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ Examples:
 pub(super) struct Arguments {
     /// The folder to begin at
     #[arg(value_name = "URL-PREFIX")]
-    url: String,
+    site: String,
     /// The bucket that shows it
     #[arg(long, value_name = "NAME", value_parser = BucketName::parse)]
     bucket: BucketName,
@@ -64,7 +64,7 @@ const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Crawls, and tells what is known then.
 pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Result<ExitCode, Failure> {
-    let prefix = url_prefix(&arguments.url)?;
+    let prefix = url_prefix(&arguments.site)?;
     let key_prefix = key_prefix(arguments, &prefix)?;
     let connections = arguments.connections.get();
     let (seen, inventory) = stage::with(&arguments.target, environment, async |stage, settings| {

@@ -21,7 +21,7 @@ Exit code: 0 all answer, 1 one is down and left alone for now, 2 could not be as
 
 Examples:
   understudy upstream status
-  understudy upstream status --url http://stage.example:8000 --json")]
+  understudy upstream status --endpoint http://stage.example:8000 --json")]
 pub(super) struct Arguments {
     /// As JSON
     #[arg(long)]
@@ -35,7 +35,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Result<Ex
     let asked = stage::with(&arguments.target, environment, async |stage, _| {
         if stage.url().is_none() {
             return Err(Failure::Usage(
-                "no server has this data folder, so nothing is asked of production: start one, or name one with --url"
+                "no server has this data folder, so nothing is asked of production: start one, or name one with --endpoint"
                     .to_owned(),
             ));
         }

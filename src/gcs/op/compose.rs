@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use crate::gcs::call::Call;
+use crate::gcs::call::{Call, as_kept_conditions};
 use crate::gcs::error::{Error, Reason};
 use crate::gcs::metadata::{Sent, object_name};
 use crate::gcs::route::Place;
@@ -110,9 +110,9 @@ fn number(name: &str, value: Option<&Value>) -> Result<Option<u64>, Error> {
 async fn find(call: &Call<'_>, component: Component) -> Result<(Object, Content), Error> {
     let Component { place, generation, if_generation_match } = component;
     call.authorize(Permission::Read, &place.bucket, place.key.as_str())?;
-    let (object, content) = call.find(&place, generation)?;
+    let (object, content) = call.open(&place, generation).await?;
     let conditions = WriteConditions { if_generation_match, ..WriteConditions::default() };
-    conditions.check(Some(&object.state())).map_err(Error::condition)?;
+    as_kept_conditions(&object, conditions).check(Some(&object.state())).map_err(Error::condition)?;
     let object = call.with_digests(object, &content).await?;
     Ok((object, content))
 }
@@ -146,6 +146,7 @@ async fn join(
     }
     let contents: Vec<Content> = sources.iter().map(|(_, content)| content.clone()).collect();
     let md5 = call.digest_all(&contents).await?.md5;
+    let conditions = call.check_write(&upload.bucket, &upload.key, conditions).await?;
     let complete = CompleteUpload {
         upload: upload.clone(),
         parts,

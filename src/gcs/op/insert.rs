@@ -167,6 +167,7 @@ async fn put(call: &Call<'_>, bucket: BucketName, draft: Draft, staged: Staged) 
     let digests = staged.digests();
     let expected = draft.expected.and(Expected::of_headers(&call.headers)?);
     expected.check(Some(digests.crc32c()), Some(digests.md5))?;
+    let conditions = call.check_write(&bucket, &draft.key, call.conditions()?).await?;
     let object = call
         .store()
         .put_object(PutObject {
@@ -177,7 +178,7 @@ async fn put(call: &Call<'_>, bucket: BucketName, draft: Draft, staged: Staged) 
             tags: Tags::default(),
             owner: call.identity.owner(),
             checksum: None,
-            conditions: call.conditions()?,
+            conditions,
         })
         .await?;
     Ok(call.object(&object))

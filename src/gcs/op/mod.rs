@@ -29,7 +29,7 @@ pub(super) async fn run(operation: Operation, call: Call<'_>) -> Result<Response
         Operation::GetStorageLayout(name) => bucket::storage_layout(&call, &name),
         Operation::TestIamPermissions(name) => bucket::test_permissions(&call, &name),
         Operation::ListObjects(name) => list_objects::list(&call, &name).await,
-        Operation::GetObject(place) => get_object::get(&call, &place).await,
+        Operation::GetObject(place) => get_object::get(call, &place).await,
         Operation::Download(place) => get_object::download(call, &place).await,
         Operation::PatchObject(place) => update::patch(call, place).await,
         Operation::UpdateObject(place) => update::update(call, place).await,

@@ -323,7 +323,7 @@ async fn complete(
         checksum: None,
         size_bytes: session.size_bytes,
         md5: Some(digests.md5),
-        conditions: session.conditions(),
+        conditions: call.check_write(&upload.bucket, &upload.key, session.conditions()).await?,
     };
     Ok(call.store().complete_upload(complete).await?)
 }

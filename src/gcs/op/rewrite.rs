@@ -1,11 +1,12 @@
 //! storage.objects.rewrite and copy: a new row for the same bytes, in one call.
 //!
 //! GCS: "Objects: rewrite", "Objects: copy". No bytes are moved, so a rewrite is always done at
-//! once; beetmover's client calls it once and follows no `rewriteToken`.
+//! once; beetmover's client calls it once and follows no `rewriteToken`. A source that only
+//! production has is fetched into the store first, once, and the call takes as long as that.
 
 use serde_json::{Value, json};
 
-use crate::gcs::call::Call;
+use crate::gcs::call::{ATTEMPTS, Call, as_kept_conditions};
 use crate::gcs::error::Error;
 use crate::gcs::metadata::Sent;
 use crate::gcs::resource;
@@ -13,9 +14,6 @@ use crate::gcs::route::Place;
 use crate::model::{ConditionFailed, Metadata, Permission, ReadConditions, WriteConditions};
 use crate::protocol::request::Response;
 use crate::store::{self, CopyObject, Object, Source};
-
-/// How often a copy is tried again whose source was written meanwhile.
-const ATTEMPTS: usize = 8;
 
 /// storage.objects.rewrite: 200 with what was done, which is all of it.
 pub(super) async fn rewrite(mut call: Call<'_>, from: Place, to: Place) -> Result<Response, Error> {
@@ -46,8 +44,9 @@ async fn write(call: &mut Call<'_>, from: Place, to: Place) -> Result<Object, Er
     let source_conditions = source_conditions(call)?;
     let generation = call.number("sourceGeneration")?;
     for _ in 0..ATTEMPTS {
-        let (source, content) = call.find(&from, generation)?;
-        source_conditions.check(Some(&source.state())).map_err(source_condition)?;
+        let (source, content) = call.open(&from, generation).await?;
+        let conditions_of_source = as_kept_conditions(&source, source_conditions.clone());
+        conditions_of_source.check(Some(&source.state())).map_err(source_condition)?;
         let source = call.with_digests(source, &content).await?;
         let copy = CopyObject {
             source: Source {
@@ -63,11 +62,12 @@ async fn write(call: &mut Call<'_>, from: Place, to: Place) -> Result<Object, Er
             tags: None,
             checksum: None,
             owner: call.identity.owner(),
-            conditions: conditions.clone(),
+            conditions: call.check_write(&to.bucket, &to.key, conditions.clone()).await?,
         };
         match call.store().copy_object(copy).await {
             Ok(object) => return Ok(object),
-            Err(store::Error::SourceChanged) => {}
+            // Written, or evicted, meanwhile.
+            Err(store::Error::SourceChanged | store::Error::NoSuchObject { .. }) => {}
             Err(failed) => return Err(failed.into()),
         }
     }

@@ -1,17 +1,15 @@
 //! storage.objects.patch and update: other metadata for an object that is there.
 //!
-//! GCS: "Objects: patch", "Objects: update".
+//! GCS: "Objects: patch", "Objects: update". What only production has is fetched into the store
+//! first: metadata is of objects that are here.
 
-use crate::gcs::call::Call;
+use crate::gcs::call::{ATTEMPTS, Call, as_kept_conditions};
 use crate::gcs::error::Error;
 use crate::gcs::metadata::Sent;
 use crate::gcs::route::Place;
 use crate::model::{ConditionFailed, Metadata, Permission, WriteConditions};
 use crate::protocol::request::Response;
 use crate::store::{self, Object, UpdateObject};
-
-/// How often a change is tried again that others got in the way of.
-const ATTEMPTS: usize = 8;
 
 /// What is not said stays.
 pub(super) async fn patch(call: Call<'_>, place: Place) -> Result<Response, Error> {
@@ -45,8 +43,9 @@ async fn change(
     let conditions = call.conditions()?;
     let generation = call.number("generation")?;
     for _ in 0..ATTEMPTS {
-        let (object, content) = call.find(&place, generation)?;
-        conditions.check(Some(&object.state())).map_err(Error::condition)?;
+        let (object, content) = call.open(&place, generation).await?;
+        let wanted = as_kept_conditions(&object, conditions.clone());
+        wanted.check(Some(&object.state())).map_err(Error::condition)?;
         let update = UpdateObject {
             bucket: place.bucket.clone(),
             key: place.key.clone(),
@@ -62,7 +61,10 @@ async fn change(
                 let object = call.with_digests(object, &content).await?;
                 return Ok(call.object(&object));
             }
-            Err(store::Error::Condition(ConditionFailed::Precondition(_))) => {}
+            // Changed, or evicted, meanwhile.
+            Err(
+                store::Error::Condition(ConditionFailed::Precondition(_)) | store::Error::NoSuchObject { .. },
+            ) => {}
             Err(failed) => return Err(failed.into()),
         }
     }

@@ -1,6 +1,6 @@
 //! A page of a listing: roll-up, seeking past what was rolled up, and where the next page begins.
-//! Pure: reading rows is handed in, so one store, or a store merged with production, or a test's
-//! vector can stand behind it.
+//! Pure but for `merged`: reading rows is handed in, so that one store, or a store merged with
+//! production, or a test's vector can stand behind it.
 //!
 //! AWS: `ListObjects`, `ListObjectsV2`, `ListMultipartUploads`, "Organizing objects using prefixes".
 //!
@@ -8,11 +8,13 @@
 //! (`store`).
 
 mod cursor;
+mod merged;
 mod pace;
 #[cfg(test)]
 mod tests;
 
 pub use cursor::{Cursor, InvalidToken};
+pub use merged::{merged, objects};
 
 use pace::Pace;
 
@@ -135,6 +137,15 @@ impl<R> Page<R> {
     /// `IsTruncated`: whether another page follows.
     pub fn truncated(&self) -> bool {
         self.next.is_some()
+    }
+
+    /// The same page of other rows.
+    pub fn map<T>(self, change: impl Fn(R) -> T) -> Page<T> {
+        let changed = self.entries.into_iter().map(|entry| match entry {
+            Entry::Row(row) => Entry::Row(change(row)),
+            Entry::CommonPrefix(prefix) => Entry::CommonPrefix(prefix),
+        });
+        Page { entries: changed.collect(), next: self.next }
     }
 
     /// The rows, without the common prefixes.

@@ -1,5 +1,7 @@
 //! Pages against a naive listing, and the price of a page.
 
+mod merged;
+
 use std::convert::Infallible;
 
 use proptest::prelude::*;

@@ -8,6 +8,7 @@ use crate::protocol::auth::AuthError;
 use crate::protocol::body::BodyError;
 use crate::protocol::conditions::InvalidCondition;
 use crate::protocol::intake::IntakeError;
+use crate::protocol::miss;
 use crate::protocol::query::InvalidQuery;
 use crate::protocol::trouble::{Kind, Trouble};
 use crate::signature::{Mismatch, SignatureError};
@@ -242,6 +243,15 @@ impl From<store::Error> for Error {
                 Self::new(Code::InternalError).caused_by(failed)
             }
             store::Error::Closed => Self::new(Code::ServiceUnavailable).caused_by(failed),
+        }
+    }
+}
+
+impl From<miss::Failed> for Error {
+    fn from(failed: miss::Failed) -> Self {
+        match failed {
+            miss::Failed::View(failed) => failed.into(),
+            miss::Failed::Presign(failed) => Self::new(Code::InternalError).caused_by(failed),
         }
     }
 }

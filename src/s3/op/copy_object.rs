@@ -1,16 +1,17 @@
 //! CopyObject.
 //!
-//! AWS: `CopyObject`. No bytes move: the copy shares its source's immutable content.
+//! AWS: `CopyObject`. No bytes move: the copy shares its source's immutable content. A source that
+//! only production has is fetched into the store first, once.
 
 use crate::model::{BucketName, ChecksumAlgorithm, ObjectKey};
 use crate::protocol::conditions;
 use crate::protocol::digest::digest;
 use crate::protocol::request::Response;
-use crate::s3::call::Call;
+use crate::s3::call::{ATTEMPTS, Call, in_the_way};
 use crate::s3::copy_source::CopySource;
 use crate::s3::error::{Code, Error};
 use crate::s3::{request, response};
-use crate::store::{CopyObject, Source};
+use crate::store::{Content, CopyObject, Object, Source};
 
 /// What `x-amz-metadata-directive` or `x-amz-tagging-directive` asks for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -36,7 +37,8 @@ pub(super) async fn copy_object(
         &key,
         metadata == Directive::Copy && tagging == Directive::Copy && algorithm.is_none(),
     )?;
-    let mut copy = CopyObject {
+    let conditions = conditions::of_write(&call.headers)?;
+    let copy = CopyObject {
         source: Source {
             bucket: source.bucket,
             key: source.key,
@@ -50,12 +52,9 @@ pub(super) async fn copy_object(
         tags: (tagging == Directive::Replace).then(|| request::tags(&call.headers)).transpose()?,
         checksum: None,
         owner: call.identity.owner(),
-        conditions: conditions::of_write(&call.headers)?,
+        conditions,
     };
-    if let Some(algorithm) = algorithm {
-        recompute(&call, &mut copy, algorithm).await?;
-    }
-    let object = call.store().copy_object(copy).await?;
+    let object = copied(&call, copy, algorithm).await?;
     Ok(response::xml("CopyObjectResult", |xml| {
         xml.value("LastModified", object.modified.iso());
         xml.value("ETag", &object.etag);
@@ -64,6 +63,29 @@ pub(super) async fn copy_object(
             xml.value("ChecksumType", checksum.kind().name());
         }
     }))
+}
+
+/// Copies, from production too: what is only there is fetched first, and once more where it was
+/// evicted or written before it was copied.
+async fn copied(
+    call: &Call<'_>,
+    wanted: CopyObject,
+    algorithm: Option<ChecksumAlgorithm>,
+) -> Result<Object, Error> {
+    for _ in 0..ATTEMPTS {
+        let mut copy = wanted.clone();
+        let (source, content) = call.open_source(&copy.source).await?;
+        if let Some(algorithm) = algorithm {
+            recompute(&mut copy, &source, &content, algorithm).await?;
+        }
+        copy.conditions = call.check_write(&copy.bucket, &copy.key, copy.conditions).await?;
+        match call.store().copy_object(copy).await {
+            Ok(object) => return Ok(object),
+            Err(failed) if in_the_way(&failed) => {}
+            Err(failed) => return Err(failed.into()),
+        }
+    }
+    Err(Error::new(Code::OperationAborted))
 }
 
 fn directive(call: &Call<'_>, header: &'static str) -> Result<Directive, Error> {
@@ -98,17 +120,17 @@ fn refuse_copy_to_itself(
 /// `x-amz-checksum-algorithm` asks for another checksum than the source has: then, and only then,
 /// the source is read. The copy is bound to the generation that was read.
 async fn recompute(
-    call: &Call<'_>,
     copy: &mut CopyObject,
+    source: &Object,
+    content: &Content,
     algorithm: ChecksumAlgorithm,
 ) -> Result<(), Error> {
-    let (object, content) = call.open_source(&copy.source)?;
-    copy.source.generation = Some(object.generation);
-    let present = object.checksum.filter(|checksum| checksum.algorithm() == algorithm);
-    let whole = crate::model::ByteRange::whole(object.size_bytes);
+    copy.source.generation = Some(source.generation);
+    let present = source.checksum.as_ref().filter(|checksum| checksum.algorithm() == algorithm);
+    let whole = crate::model::ByteRange::whole(source.size_bytes);
     copy.checksum = match present {
-        Some(checksum) => Some(checksum),
-        None => digest(&content, whole, &[algorithm]).await?.checksum(algorithm).cloned(),
+        Some(checksum) => Some(checksum.clone()),
+        None => digest(content, whole, &[algorithm]).await?.checksum(algorithm).cloned(),
     };
     Ok(())
 }

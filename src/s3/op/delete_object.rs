@@ -30,9 +30,10 @@ pub(super) async fn delete_object(
     bucket: &BucketName,
     key: ObjectKey,
 ) -> Result<Response, Error> {
+    let conditions = conditions::of_write(&call.headers)?;
     let delete = DeleteObject {
         version: request::version_id(&call.query)?,
-        conditions: conditions::of_write(&call.headers)?,
+        conditions: call.check_write(bucket, &key, conditions).await?,
         tombstone: call.fallback().covers(bucket, &key),
         key,
     };
@@ -55,7 +56,7 @@ pub(super) async fn delete_objects(mut call: Call<'_>, bucket: BucketName) -> Re
     let mut outcomes = Vec::with_capacity(entries.len());
     let mut deletes = Vec::with_capacity(entries.len());
     for entry in &entries {
-        match delete(&call, &bucket, entry) {
+        match delete(&call, &bucket, entry).await {
             Ok(delete) => {
                 outcomes.push(None);
                 deletes.push(delete);
@@ -88,14 +89,14 @@ fn entry(element: &Element) -> Result<Entry, Error> {
 }
 
 /// What the store is asked to do for one entry. The caller's right to write is checked per key.
-fn delete(call: &Call<'_>, bucket: &BucketName, entry: &Entry) -> Result<DeleteObject, Error> {
+async fn delete(call: &Call<'_>, bucket: &BucketName, entry: &Entry) -> Result<DeleteObject, Error> {
     let key = ObjectKey::parse(&entry.key)
         .map_err(|reason| Error::with_message(Code::KeyTooLongError, reason.to_string()))?;
     call.authorize(Permission::Write, bucket, key.as_str())?;
     Ok(DeleteObject {
         tombstone: call.fallback().covers(bucket, &key),
         version: entry.version.as_deref().map(request::parse_version_id).transpose()?,
-        conditions: entry.conditions.clone(),
+        conditions: call.check_write(bucket, &key, entry.conditions.clone()).await?,
         key,
     })
 }

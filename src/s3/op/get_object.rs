@@ -5,14 +5,15 @@
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 
-use crate::fallback::{ClientKind, ReadMethod};
-use crate::model::{BucketName, ByteRange, ObjectKey, PartNumber};
+use crate::fallback::ReadMethod;
+use crate::model::{BucketName, ByteRange, ObjectKey, PartNumber, Unsatisfiable};
 use crate::protocol::body::ResponseBody;
+use crate::protocol::miss::{self, Asked, Missed};
 use crate::protocol::outcome::Answered;
 use crate::protocol::query::Query;
 use crate::protocol::read::{self, ReadPlan};
 use crate::protocol::request::Response;
-use crate::protocol::{conditions, headers, miss};
+use crate::protocol::{conditions, headers, made_tag};
 use crate::s3::call::Call;
 use crate::s3::error::{Code, Error};
 use crate::s3::{request, response};
@@ -31,16 +32,19 @@ const OVERRIDES: [(&str, HeaderName); 6] = [
 ];
 
 /// GetObject, and HeadObject too: `Service` takes the body off every answer to a HEAD.
-pub(super) fn get_object(
+pub(super) async fn get_object(
     call: &mut Call<'_>,
     bucket: &BucketName,
     key: &ObjectKey,
 ) -> Result<Response, Error> {
     let version = request::version_id(&call.query)?;
     let overrides = overrides(call)?;
-    match call.store().find_object(bucket, key, version.as_ref())? {
-        Lookup::Here(object, content) => here(call, &object, &content, overrides),
-        Lookup::Absent if version.is_none() => absent(call, bucket, key),
+    match call.view().find(bucket, key, version.as_ref())? {
+        Lookup::Here(object, content) => {
+            call.outcome.note_origin(object.origin);
+            here(call, &object, &content, overrides)
+        }
+        Lookup::Absent if version.is_none() => absent(call, bucket, key, overrides).await,
         Lookup::Absent => Err(Error::new(Code::NoSuchVersion)
             .field("Key", key.as_str())
             .field("VersionId", version.map(|version| version.to_string()).unwrap_or_default())),
@@ -57,13 +61,40 @@ fn no_such_key(key: &ObjectKey) -> Error {
     Error::new(Code::NoSuchKey).field("Key", key.as_str())
 }
 
-/// What the rules say of a key that is not here. Nothing is asked of the network.
-fn absent(call: &mut Call<'_>, bucket: &BucketName, key: &ObjectKey) -> Result<Response, Error> {
-    let method = if call.method == Method::HEAD { ReadMethod::Head } else { ReadMethod::Get };
-    let decision = call.service.0.view.fallback().decide(bucket, key, method, ClientKind::Plain);
-    let answer = miss::answer(&decision, call.context.now, call.outcome)
-        .map_err(|error| Error::new(Code::InternalError).caused_by(error))?;
-    answer.ok_or_else(|| no_such_key(key))
+/// What the rules and production say of a key that is not here.
+async fn absent(
+    call: &mut Call<'_>,
+    bucket: &BucketName,
+    key: &ObjectKey,
+    overrides: HeaderMap,
+) -> Result<Response, Error> {
+    let part = part_number(call)?;
+    let asked = Asked {
+        bucket,
+        key,
+        method: if call.method == Method::HEAD { ReadMethod::Head } else { ReadMethod::Get },
+        client: call.client,
+        headers: &call.headers,
+        context: call.context,
+        tags: miss::Tags::OfObjects,
+    };
+    let found = match miss::read(&call.service.0.view, asked, call.outcome).await? {
+        Missed::Absent => return Err(no_such_key(key)),
+        Missed::Redirect(response) => return Ok(response),
+        Missed::PreconditionFailed(condition) => return Err(precondition_failed(condition)),
+        Missed::Unsatisfiable(size_bytes) => return Err(unsatisfiable(call, size_bytes)),
+        Missed::Found(found) => *found,
+    };
+    let found = match part {
+        // Which parts production's object was uploaded in is not asked: it is its own part 1.
+        Some(number) if number.get() != 1 => return Err(no_such_part(number, 1)),
+        Some(_) => found.as_its_own_part(),
+        None => found,
+    };
+    let (mut answer, object) = found.into_response(Object::state);
+    headers::write_amz_metadata(answer.headers_mut(), &object.metadata);
+    answer.headers_mut().extend(overrides);
+    Ok(answer)
 }
 
 fn here(
@@ -74,24 +105,20 @@ fn here(
 ) -> Result<Response, Error> {
     let part = part(call, object, content)?;
     let conditions = conditions::of_read(&call.headers);
+    let compared = made_tag::compared(object, &call.headers);
     let plan = match &part {
-        Some(part) => read::plan_of_part(&conditions, part.range, &object.state()),
+        Some(part) => read::plan_of_part(&conditions, part.range, &compared),
         None => read::plan(
             &conditions,
             conditions::range(&call.headers),
             conditions::if_range(&call.headers).as_ref(),
-            &object.state(),
+            &compared,
         ),
     };
     let mut answer = match &plan {
-        ReadPlan::PreconditionFailed(condition) => {
-            return Err(Error::new(Code::PreconditionFailed).field("Condition", *condition));
-        }
-        ReadPlan::Unsatisfiable(unsatisfiable) => {
-            let requested = request::text(&call.headers, "range").unwrap_or_default();
-            return Err(Error::new(Code::InvalidRange)
-                .field("RangeRequested", requested)
-                .field("ActualObjectSize", unsatisfiable.size_bytes.to_string()));
+        ReadPlan::PreconditionFailed(condition) => return Err(precondition_failed(condition)),
+        ReadPlan::Unsatisfiable(Unsatisfiable { size_bytes }) => {
+            return Err(unsatisfiable(call, Some(*size_bytes)));
         }
         ReadPlan::NotModified => response::empty(StatusCode::NOT_MODIFIED),
         ReadPlan::Whole => streamed(content, ByteRange::whole(object.size_bytes), StatusCode::OK),
@@ -117,8 +144,29 @@ fn streamed(content: &Content, range: ByteRange, status: StatusCode) -> Response
     answer
 }
 
+fn precondition_failed(condition: &'static str) -> Error {
+    Error::new(Code::PreconditionFailed).field("Condition", condition)
+}
+
+fn unsatisfiable(call: &Call<'_>, size_bytes: Option<u64>) -> Error {
+    let requested = request::text(&call.headers, "range").unwrap_or_default();
+    let error = Error::new(Code::InvalidRange).field("RangeRequested", requested);
+    match size_bytes {
+        Some(size) => error.field("ActualObjectSize", size.to_string()),
+        None => error,
+    }
+}
+
 /// `partNumber`: the bytes of one part. An object written in one request is its own part 1.
 fn part(call: &Call<'_>, object: &Object, content: &Content) -> Result<Option<PartRange>, Error> {
+    let Some(number) = part_number(call)? else { return Ok(None) };
+    match content.part_range(number)? {
+        Some(part) => Ok(Some(part)),
+        None => Err(no_such_part(number, object.parts.unwrap_or(1))),
+    }
+}
+
+fn part_number(call: &Call<'_>) -> Result<Option<PartNumber>, Error> {
     let Some(number) = call.query.get("partNumber") else { return Ok(None) };
     let number = PartNumber::parse(number)
         .map_err(|reason| Error::invalid_argument("partNumber", number, reason.to_string()))?;
@@ -128,14 +176,13 @@ fn part(call: &Call<'_>, object: &Object, content: &Content) -> Result<Option<Pa
             "Cannot specify both Range header and partNumber query parameter",
         ));
     }
-    match content.part_range(number)? {
-        Some(part) => Ok(Some(part)),
-        None => {
-            Err(Error::with_message(Code::InvalidPartNumber, "The requested partnumber is not satisfiable")
-                .field("PartNumberRequested", number.to_string())
-                .field("ActualPartCount", object.parts.unwrap_or(1).to_string()))
-        }
-    }
+    Ok(Some(number))
+}
+
+fn no_such_part(number: PartNumber, parts: u16) -> Error {
+    Error::with_message(Code::InvalidPartNumber, "The requested partnumber is not satisfiable")
+        .field("PartNumberRequested", number.to_string())
+        .field("ActualPartCount", parts.to_string())
 }
 
 fn write_s3_headers(written: &mut HeaderMap, object: &Object, part: Option<&PartRange>) {

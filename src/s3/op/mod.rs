@@ -34,13 +34,13 @@ pub(super) async fn run(operation: Operation, target: Target, mut call: Call<'_>
         (O::DeleteObjects, Bucket(name)) => delete_object::delete_objects(call, name).await,
 
         (O::GetObject | O::HeadObject, Object(bucket, key)) => {
-            get_object::get_object(&mut call, &bucket, &key)
+            get_object::get_object(&mut call, &bucket, &key).await
         }
         (O::PutObject, Object(bucket, key)) => put_object::put_object(call, bucket, key).await,
         (O::CopyObject, Object(bucket, key)) => copy_object::copy_object(call, bucket, key).await,
         (O::DeleteObject, Object(bucket, key)) => delete_object::delete_object(&call, &bucket, key).await,
         (O::GetObjectTagging, Object(bucket, key)) => {
-            object_tagging::get_object_tagging(&call, &bucket, &key)
+            object_tagging::get_object_tagging(&call, &bucket, &key).await
         }
         (O::PutObjectTagging, Object(bucket, key)) => {
             object_tagging::put_object_tagging(call, bucket, key).await

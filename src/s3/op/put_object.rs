@@ -24,7 +24,10 @@ pub(super) async fn put_object(
     let tags = request::tags(&call.headers)?;
     let conditions = conditions::of_write(&call.headers)?;
     call.bucket_exists(&bucket)?;
+    call.check_write(&bucket, &key, conditions.clone()).await?;
     let received = call.receive(&[]).await?;
+    // Once more: while the body came, production's object may have been deleted or fetched here.
+    let conditions = call.check_write(&bucket, &key, conditions).await?;
     let object = call
         .store()
         .put_object(PutObject {

@@ -38,6 +38,8 @@ async fn readers_follow_before_the_end() {
     let (first, outcome) = read_along(&flying, ByteRange { start: 1000, end: 1 << 20 }).await;
     outcome.expect("it was written, and production has not sent the end");
     assert!(first == bytes[1000..1 << 20]);
+    let piece = flying.reader(ByteRange::whole(1 << 20)).next().await.expect("bytes").expect("readable");
+    assert!(piece.len() <= 64 << 10, "a reader has little in its hands: {}", piece.len());
     assert!(matches!(fixture.found("a"), Lookup::Absent), "nothing is here before it is whole");
     assert_eq!(fixture.view.stats().flights, 1);
 

@@ -206,7 +206,7 @@ async fn read_along(flying: &Flying, range: ByteRange) -> (Vec<u8>, Result<(), E
     while let Some(piece) = reader.next().await {
         match piece {
             Ok(piece) => {
-                assert!((1..=64 << 10).contains(&piece.len()), "a reader has little in its hands");
+                assert!(!piece.is_empty());
                 bytes.extend_from_slice(&piece);
             }
             Err(error) => {

@@ -1,5 +1,7 @@
 //! What happens to a key while it is on its way here.
 
+use http::HeaderName;
+
 use super::production::Gate;
 use super::*;
 
@@ -77,4 +79,19 @@ async fn readers_survive_that_what_they_read_is_removed() {
         read.extend_from_slice(&piece.expect("readable"));
     }
     assert!(read == pattern(3 << 20));
+}
+
+#[tokio::test]
+async fn a_request_that_went_in_circles_does_not_wait_for_itself() {
+    let fixture = Fixture::new().await;
+    let gate = Gate::new();
+    let _flying = held(&fixture, &gate).await;
+    let circles = HeaderValue::from_str(&["understudy-x"; 9].join(", ")).expect("a header value");
+    let hops = Hops::read(&HeaderMap::from_iter([(HeaderName::from_static("cdn-loop"), circles)]));
+    let (bucket, key, headers) = (bucket(), key("a"), HeaderMap::new());
+    let (method, client) = (ReadMethod::Get, ClientKind::Sdk);
+    let miss = Miss { bucket: &bucket, key: &key, method, client, headers: &headers, hops: &hops };
+    let looped = |error: &Error| matches!(error, Error::Upstream(upstream::Error::Loop { .. }));
+    assert!(fixture.view.miss(miss).await.is_err_and(|error| looped(&error)));
+    assert!(fixture.view.materialise(&bucket, &key, &hops).await.is_err_and(|error| looped(&error)));
 }

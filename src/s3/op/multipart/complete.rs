@@ -23,13 +23,14 @@ pub(in crate::s3::op) async fn complete_multipart_upload(
     let body = call.document(ChecksumsOf::Object).await?;
     let parts = parts(&Element::parse(&body, "CompleteMultipartUpload")?)?;
     check_checksums(&call, &upload, &parts)?;
+    let conditions = conditions::of_write(&call.headers)?;
     let complete = CompleteUpload {
+        conditions: call.check_write(&upload.bucket, &upload.key, conditions).await?,
         upload,
         parts,
         checksum: intake::checksum_header(&call.headers)?,
         size_bytes: request::multipart_size(&call.headers)?,
         md5: None,
-        conditions: conditions::of_write(&call.headers)?,
     };
     let object = call.store().complete_upload(complete).await?;
     let location = format!("{}://{}{}", call.context.scheme, call.context.host, call.path);

@@ -8,10 +8,10 @@ use crate::model::{BucketName, ByteRange, ChecksumAlgorithm, ChecksumKind, Objec
 use crate::protocol::conditions;
 use crate::protocol::digest::digest;
 use crate::protocol::request::Response;
-use crate::s3::call::Call;
+use crate::s3::call::{ATTEMPTS, Call, in_the_way};
 use crate::s3::error::{Code, Error};
 use crate::s3::{request, response};
-use crate::store::{Content, CopyPart, Object, PartDigests, PutPart, Source, Upload};
+use crate::store::{Content, CopyPart, Object, Part, PartDigests, PutPart, Source, Upload, UploadRef};
 
 /// AWS: a part, and so also a part that is copied, has at most 5 GiB.
 const PART_BYTES_MAX: u64 = 5 * 1024 * 1024 * 1024;
@@ -55,7 +55,7 @@ pub(in crate::s3::op) async fn upload_part(
 }
 
 /// UploadPartCopy: a part made of a range of an object. No bytes move; they are read only where
-/// their digest is not known yet.
+/// their digest is not known yet, and fetched only where nobody but production has them.
 pub(in crate::s3::op) async fn upload_part_copy(
     call: Call<'_>,
     bucket: BucketName,
@@ -66,19 +66,14 @@ pub(in crate::s3::op) async fn upload_part_copy(
     let source = call.copy_source()?;
     let upload = upload_ref(&call, bucket, key)?;
     let target = call.store().find_upload(&upload)?;
-    let mut source = Source {
+    let source = Source {
         bucket: source.bucket,
         key: source.key,
         version: source.version,
         conditions: conditions::of_copy_source(&call.headers),
         generation: None,
     };
-    let (object, content) = call.open_source(&source)?;
-    source.generation = Some(object.generation);
-    let range = source_range(&call, object.size_bytes)?;
-    let digests = digests(&target, &object, &content, range).await?;
-    let part =
-        call.store().copy_part(CopyPart { upload, number, source, range: Some(range), digests }).await?;
+    let part = copied(&call, &target, upload, number, source).await?;
     Ok(response::xml("CopyPartResult", |xml| {
         xml.value("LastModified", part.modified.iso());
         xml.value("ETag", &part.etag);
@@ -86,6 +81,30 @@ pub(in crate::s3::op) async fn upload_part_copy(
             response::checksum(xml, checksum);
         }
     }))
+}
+
+/// Copies, from production too: what is only there is fetched first, and once more where it was
+/// evicted or written before it was copied.
+async fn copied(
+    call: &Call<'_>,
+    target: &Upload,
+    upload: UploadRef,
+    number: PartNumber,
+    source: Source,
+) -> Result<Part, Error> {
+    for _ in 0..ATTEMPTS {
+        let (object, content) = call.open_source(&source).await?;
+        let source = Source { generation: Some(object.generation), ..source.clone() };
+        let range = source_range(call, object.size_bytes)?;
+        let digests = digests(target, &object, &content, range).await?;
+        let copy = CopyPart { upload: upload.clone(), number, source, range: Some(range), digests };
+        match call.store().copy_part(copy).await {
+            Ok(part) => return Ok(part),
+            Err(failed) if in_the_way(&failed) => {}
+            Err(failed) => return Err(failed.into()),
+        }
+    }
+    Err(Error::new(Code::OperationAborted))
 }
 
 fn part_number(call: &Call<'_>) -> Result<PartNumber, Error> {

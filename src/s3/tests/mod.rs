@@ -2,6 +2,8 @@
 //!
 //! Real clients over real sockets are in `integration/clients`; here are the documents themselves.
 
+mod elsewhere;
+
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
@@ -12,7 +14,7 @@ use crate::fallback::Fallback;
 use crate::model::{Grant, Timestamp};
 use crate::protocol::auth::Credentials;
 use crate::protocol::body::{self, ByteCount};
-use crate::protocol::request::{Context, RequestId};
+use crate::protocol::request::{Context, RequestId, Response};
 use crate::store::{Durability, Options, Store};
 
 /// 2026-11-20T21:20:19.123Z.
@@ -38,6 +40,11 @@ impl Stage {
 
     /// The same, but everybody may do only this.
     fn with(anonymous: Vec<Grant>) -> Self {
+        Self::over(Fallback::default(), anonymous)
+    }
+
+    /// The same, with rules for what is not here.
+    fn over(fallback: Fallback, anonymous: Vec<Grant>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let clock = Clock::Fixed(Timestamp::from_ms(NOW_MS));
         let mut options = Options::new(folder.path().to_owned());
@@ -45,7 +52,7 @@ impl Stage {
         options.clock = clock;
         let store = Store::open(options).expect("an empty folder opens");
         let service = Service::new(Inner {
-            view: crate::view::View::over(store, Fallback::default()),
+            view: crate::view::View::over(store, fallback),
             credentials: Credentials::default(),
             anonymous,
             limits: crate::protocol::Config::for_tests(),
@@ -56,6 +63,17 @@ impl Stage {
 
     /// Sends `METHOD TARGET` with headers and a body.
     async fn send(&self, line: &str, headers: &[(&str, &str)], content: &str) -> Answer {
+        let (parts, body) = self.ask(line, headers, content).await.into_parts();
+        let body = body.collect().await.expect("the body comes whole").to_bytes();
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    /// Sends `METHOD TARGET`, and leaves the body of the answer to be read.
+    async fn stream(&self, line: &str) -> Response {
+        self.ask(line, &[], "").await
+    }
+
+    async fn ask(&self, line: &str, headers: &[(&str, &str)], content: &str) -> Response {
         let (method, target) = line.split_once(' ').expect("METHOD TARGET");
         let received = ByteCount::default();
         let mut request = Request::builder()
@@ -67,10 +85,7 @@ impl Stage {
         }
         let content = Full::new(Bytes::copy_from_slice(content.as_bytes()));
         let request = request.body(body::receive(content, received.clone())).expect("a request");
-        let answer = self.service.call(&context(received), request).await;
-        let (parts, body) = answer.into_parts();
-        let body = body.collect().await.expect("the body comes whole").to_bytes();
-        Answer { status: parts.status, headers: parts.headers, body }
+        self.service.call(&context(received), request).await
     }
 
     /// Sends a request without headers or body that must succeed.

@@ -1,0 +1,77 @@
+//! Tags that are made of an object's time and size, where production had no better one to give.
+//!
+//! Plain servers send weak tags or none, and an imported index may know size and time alone. A
+//! client that was told such a tag comes back with it, in `If-Match` for each part of a download,
+//! when the object may have a tag of production's own, or is kept here by now. It still means the
+//! same object. Upstream has never heard of these tags and must not be asked about them.
+//!
+//! Deliberately elsewhere: making them (`upstream`, `view`).
+
+use http::HeaderMap;
+use http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH, IF_RANGE};
+
+use crate::model::{ETag, ETagMatch, ObjectState};
+use crate::store::{Object, Origin};
+
+/// Headers that name tags.
+pub const NAMING: [HeaderName; 3] = [IF_MATCH, IF_NONE_MATCH, IF_RANGE];
+
+/// What a client's conditions are compared with: the object, by the tag made of it if that is the
+/// kind of tag that the client names and the object is production's.
+pub fn compared(object: &Object, headers: &HeaderMap) -> ObjectState {
+    let state = object.state();
+    if object.origin == Origin::Cached && is_named(headers) {
+        return ObjectState { etag: of(&state), ..state };
+    }
+    state
+}
+
+/// Whether a condition names such a tag.
+pub fn is_named(headers: &HeaderMap) -> bool {
+    let values = NAMING.iter().flat_map(|name| headers.get_all(name)).filter_map(|value| value.to_str().ok());
+    values.map(ETagMatch::parse).any(|tags| match tags {
+        ETagMatch::Any => false,
+        ETagMatch::OneOf(tags) => tags.iter().any(is_made),
+    })
+}
+
+/// `SECONDS-SIZE`, both in hexadecimal.
+fn of(state: &ObjectState) -> ETag {
+    ETag::parse(&format!("{:x}-{:x}", state.modified.as_seconds(), state.size_bytes))
+        .expect("two numbers and a hyphen are a tag")
+}
+
+/// A multipart tag has 32 digits before its hyphen, and seconds never have so many.
+fn is_made(tag: &ETag) -> bool {
+    let is_hex = |text: &str| {
+        (1..=16).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    tag.as_str().split_once('-').is_some_and(|(seconds, size)| is_hex(seconds) && is_hex(size))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderValue};
+
+    use super::is_named;
+
+    #[test]
+    fn tags_of_time_and_size_are_told_from_all_others() {
+        for (header, value, expected) in [
+            ("if-match", "\"6b00f353-ff\"", true),
+            ("if-none-match", "\"0-0\"", true),
+            ("if-range", "\"6b00f353-ff\"", true),
+            ("if-match", "\"abc\", \"6b00f353-ff\"", true),
+            ("if-match", "*", false),
+            ("if-match", "\"d41d8cd98f00b204e9800998ecf8427e\"", false),
+            ("if-match", "\"d41d8cd98f00b204e9800998ecf8427e-12\"", false),
+            ("if-match", "\"6b00f353-\"", false),
+            ("if-match", "\"6B00F353-FF\"", false),
+            ("if-modified-since", "\"6b00f353-ff\"", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header, HeaderValue::from_static(value));
+            assert_eq!(is_named(&headers), expected, "{header}: {value}");
+        }
+    }
+}

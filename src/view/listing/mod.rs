@@ -1,0 +1,197 @@
+//! Rows of a listing: local keys, tombstones, the imported index and upstream keys, merged in the
+//! order of the bytes of their keys.
+//!
+//! `merge` is the logic, over whatever [`Sources`] stand behind it; `ahead` reads the pages of one
+//! upstream; here is what really stands behind a bucket. Deliberately elsewhere: pages of a client,
+//! roll-up and tokens (`protocol::listing`), which keys are seen (`fallback`).
+
+mod ahead;
+mod buffer;
+mod merge;
+mod text;
+
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+
+pub use merge::Listing;
+
+use super::{Error, View};
+use crate::fallback::{self, Below};
+use crate::model::BucketName;
+use crate::store::{self, InventoryRow, Listed, Origin, Scan};
+use crate::upstream::{self, Hops, ListAsk, ListPage, Remote};
+
+/// One row of a merged listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Row {
+    /// An object here.
+    Here(Listed),
+    /// An object that only production has.
+    Upstream(Box<Remote>),
+    /// Keys that begin with this, of which at least one is seen here; it ends in the delimiter.
+    Rolled(String),
+}
+
+impl Row {
+    /// The key, or the prefix.
+    pub fn key(&self) -> &str {
+        match self {
+            Self::Here(listed) => listed.key.as_str(),
+            Self::Upstream(remote) => remote.key.as_str(),
+            Self::Rolled(prefix) => prefix,
+        }
+    }
+}
+
+/// What a listing is merged of. Upstreams are counted from 0.
+pub trait Sources: Sync {
+    /// Local rows, with tombstones and delete markers.
+    fn here(&self, scan: &Scan) -> Result<Vec<Listed>, store::Error>;
+
+    /// Rows of the imported index.
+    fn index(&self, scan: &Scan) -> Result<Vec<InventoryRow>, store::Error>;
+
+    /// Prefixes below which only the imported index speaks: what it lacks does not exist.
+    fn covers(&self) -> &[String];
+
+    /// Which upstreams are asked.
+    fn live(&self) -> Vec<usize>;
+
+    /// Begins to fetch a page of an upstream.
+    fn begin(&self, upstream: usize, ask: ListAsk) -> JoinHandle<Result<Arc<ListPage>, upstream::Error>>;
+
+    /// The name of an upstream, for errors.
+    fn name(&self, upstream: usize) -> String;
+
+    /// Whether a key is seen through an upstream; through any, if none is named.
+    fn lists(&self, key: &str, upstream: Option<usize>) -> bool;
+
+    /// The same for all keys that begin with `prefix`.
+    fn below(&self, prefix: &str, upstream: usize) -> Below;
+}
+
+/// What stands behind a bucket.
+#[derive(Debug)]
+pub struct Behind<'a> {
+    view: &'a View,
+    bucket: &'a BucketName,
+    hops: &'a Hops,
+    listings: Vec<fallback::Listing<'a>>,
+    covers: Vec<String>,
+    indexed: bool,
+}
+
+impl View {
+    /// Whether listings of a bucket show anything but what was written here; if not, they need not
+    /// wait.
+    pub fn merges(&self, bucket: &BucketName) -> bool {
+        !self.fallback().listings(bucket).is_empty()
+    }
+
+    /// Begins to list. `delimiter` lets upstreams roll up; local rows never are. `keys_max` is how
+    /// many entries the client wants, so that upstream is asked for about as many.
+    pub fn listing<'a>(
+        &'a self,
+        bucket: &'a BucketName,
+        delimiter: Option<&str>,
+        keys_max: usize,
+        hops: &'a Hops,
+    ) -> Result<Listing<Behind<'a>>, Error> {
+        let (covers, rows) = self.store().inventory_covers(bucket)?;
+        let sources = Behind {
+            view: self,
+            bucket,
+            hops,
+            listings: self.fallback().listings(bucket),
+            covers: covers.into_iter().map(|(prefix, _)| prefix).collect(),
+            indexed: rows > 0,
+        };
+        Ok(Listing::new(sources, delimiter, keys_max))
+    }
+
+    /// The first `scan.limit` rows of a bucket that does not merge, without what is only cached.
+    /// Fewer mean that no more follow.
+    pub fn scan_written(&self, bucket: &BucketName, scan: &Scan) -> Result<Vec<Listed>, store::Error> {
+        written(
+            scan,
+            |listed: &Listed| (listed.key.as_str(), listed.origin),
+            |scan| self.store().scan_objects(bucket, scan),
+        )
+    }
+
+    /// The same, each with all that is known of it.
+    pub fn scan_written_whole(
+        &self,
+        bucket: &BucketName,
+        scan: &Scan,
+    ) -> Result<Vec<store::Object>, store::Error> {
+        written(
+            scan,
+            |object: &store::Object| (object.key.as_str(), object.origin),
+            |scan| self.store().scan_whole_objects(bucket, scan),
+        )
+    }
+}
+
+/// Scans until `scan.limit` rows are there that were written here. Where nothing is cached, one scan
+/// is enough.
+fn written<R>(
+    scan: &Scan,
+    about: impl Fn(&R) -> (&str, Origin),
+    rows_of: impl Fn(&Scan) -> Result<Vec<R>, store::Error>,
+) -> Result<Vec<R>, store::Error> {
+    let mut rows = rows_of(scan)?;
+    let mut further = scan.clone();
+    let mut exhausted = rows.len() < scan.limit;
+    loop {
+        let last = rows.last().map(|row| about(row).0.to_owned());
+        rows.retain(|row| about(row).1 == Origin::Written);
+        let (false, Some(last)) = (exhausted || rows.len() >= scan.limit, last) else { return Ok(rows) };
+        further.start = store::Start::After(last);
+        let more = rows_of(&further)?;
+        exhausted = more.len() < further.limit;
+        rows.extend(more);
+    }
+}
+
+impl Sources for Behind<'_> {
+    fn here(&self, scan: &Scan) -> Result<Vec<Listed>, store::Error> {
+        self.view.store().scan_objects(self.bucket, scan)
+    }
+
+    fn index(&self, scan: &Scan) -> Result<Vec<InventoryRow>, store::Error> {
+        if self.indexed { self.view.store().scan_inventory(self.bucket, scan) } else { Ok(Vec::new()) }
+    }
+
+    fn covers(&self) -> &[String] {
+        &self.covers
+    }
+
+    fn live(&self) -> Vec<usize> {
+        (0..self.listings.len()).filter(|&at| self.listings[at].live).collect()
+    }
+
+    fn begin(&self, upstream: usize, ask: ListAsk) -> JoinHandle<Result<Arc<ListPage>, upstream::Error>> {
+        let (client, hops) = (self.view.upstream().clone(), self.hops.clone());
+        let upstream = Arc::clone(self.listings[upstream].upstream);
+        tokio::spawn(async move { client.list(&upstream, &ask, &hops).await })
+    }
+
+    fn name(&self, upstream: usize) -> String {
+        self.listings[upstream].upstream.name()
+    }
+
+    fn lists(&self, key: &str, upstream: Option<usize>) -> bool {
+        let seen =
+            |listing: &fallback::Listing<'_>| self.view.fallback().lists(self.bucket, key, listing.upstream);
+        match upstream {
+            Some(at) => seen(&self.listings[at]),
+            None => self.listings.iter().any(seen),
+        }
+    }
+
+    fn below(&self, prefix: &str, upstream: usize) -> Below {
+        self.view.fallback().below(self.bucket, prefix, self.listings[upstream].upstream)
+    }
+}
