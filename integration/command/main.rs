@@ -10,6 +10,7 @@ mod production;
 mod server;
 
 mod health;
+mod receipt;
 mod settings;
 mod stage;
 mod stop;
