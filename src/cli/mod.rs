@@ -13,6 +13,7 @@ mod heartbeat;
 mod ls;
 mod presign;
 mod receipt;
+mod seed;
 mod serve;
 mod serving;
 mod stage;
@@ -73,6 +74,8 @@ enum Command {
     Undelete(undelete::Arguments),
     /// Say what was done with the stage, and what it holds
     Receipt(receipt::Arguments),
+    /// Copy objects into the stage: from a folder, a tar file, a bucket or a server's index
+    Seed(seed::Arguments),
     /// What is known of production: import lists of it, and say how it is
     #[command(subcommand)]
     Upstream(upstream::Command),
@@ -119,6 +122,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>, environment: &Environment)
         Some(Command::Ls(arguments)) => ls::run(&arguments, environment),
         Some(Command::Undelete(arguments)) => undelete::run(&arguments, environment),
         Some(Command::Receipt(arguments)) => receipt::run(&arguments, environment),
+        Some(Command::Seed(arguments)) => seed::run(&arguments, environment),
         Some(Command::Upstream(command)) => upstream::run(&command, environment),
         Some(Command::Fsck(arguments)) => fsck::run(&arguments, environment),
     };
