@@ -308,7 +308,10 @@ fn signature<B>(
         .map_err(|error| failed(&error))?
         .into();
     let url = format!("{}{}", peer.url().trim_end_matches('/'), request.uri());
-    let headers = [("host", peer.authority())].into_iter();
+    // S3: every `x-amz-` header must be signed.
+    let amz = request.headers().iter().filter(|(name, _)| name.as_str().starts_with("x-amz-"));
+    let amz = amz.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
+    let headers = [("host", peer.authority())].into_iter().chain(amz);
     let signable =
         SignableRequest::new(request.method().as_str(), &url, headers, SignableBody::UnsignedPayload)
             .map_err(|error| failed(&error))?;
