@@ -14,7 +14,8 @@ use crate::protocol::outcome::{Answered, Outcome};
 use crate::protocol::read::{self, ReadPlan};
 use crate::protocol::request::Response;
 use crate::protocol::{client, conditions, headers, made_tag};
-use crate::store::{self, Content, Lookup, Object, Scan, Start};
+use crate::store::{self, Content, Lookup, Object};
+use crate::view;
 
 /// What the buckets of a path have under a key.
 enum Found {
@@ -46,14 +47,21 @@ impl Call<'_> {
         if let Found::Here(object, content) = found {
             return Ok(self.object(&object, &content, outcome));
         }
-        if leads_to_tree || self.is_directory(key, buckets)? {
+        if leads_to_tree || self.is_directory(key, buckets, false).await? {
             return Ok(to_directory(key));
         }
-        if matches!(found, Found::Deleted) {
+        let response = if matches!(found, Found::Deleted) {
             outcome.answered = Answered::Tombstone;
-            return Ok(page::words(StatusCode::NOT_FOUND, "This file was deleted here."));
+            page::words(StatusCode::NOT_FOUND, "This file was deleted here.")
+        } else {
+            self.fall_back(key, &allowed, outcome).await?
+        };
+        // A redirect is made without asking, and production knows its directories itself.
+        if response.status() == StatusCode::NOT_FOUND && self.is_directory(key, buckets, true).await? {
+            outcome.look_elsewhere();
+            return Ok(to_directory(key));
         }
-        self.fall_back(key, &allowed, outcome).await
+        Ok(response)
     }
 
     /// The `index.html` of a directory, if there is one; production's where it is fetched for the
@@ -140,16 +148,19 @@ impl Call<'_> {
         response
     }
 
-    /// Whether anything is below the key, for those who forgot the `/`.
-    fn is_directory(&self, key: &ObjectKey, buckets: &[BucketName]) -> Result<bool, Failure> {
+    /// Whether anything is below the key, for those who forgot the `/`; of production only where it
+    /// is `asking`.
+    async fn is_directory(
+        &self,
+        key: &ObjectKey,
+        buckets: &[BucketName],
+        asking: bool,
+    ) -> Result<bool, Failure> {
         let prefix = format!("{key}/");
         for bucket in self.allowed(Permission::List, buckets, &prefix) {
-            let start = Start::At(prefix.clone());
-            let scan = Scan { start, prefix: prefix.clone(), limit: 1, tombstones: false };
-            match self.service.view.store().scan_objects(&bucket, &scan) {
-                Ok(rows) if rows.is_empty() => {}
-                Ok(_) => return Ok(true),
-                Err(store::Error::NoSuchBucket(_)) => {}
+            match self.service.view.has_below(&bucket, &prefix, &self.context.hops, asking).await {
+                Ok(true) => return Ok(true),
+                Ok(false) | Err(view::Error::Store(store::Error::NoSuchBucket(_))) => {}
                 Err(error) => return Err(error.into()),
             }
         }

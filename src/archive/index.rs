@@ -6,8 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{BucketName, Timestamp};
-use crate::protocol::listing::{self, Cursor, Entry, ListQuery};
-use crate::store::{self, Listed, Store};
+use crate::protocol::listing::{self, Entry, ListQuery};
+use crate::store;
+use crate::upstream::Hops;
+use crate::view::{self, Row, View};
 
 /// The most entries of one index.
 pub(super) const ENTRIES_MAX: usize = 100_000;
@@ -36,21 +38,32 @@ pub(super) struct File {
 }
 
 impl Index {
-    /// Reads what `buckets` have below `prefix`. Of a file in several, the first bucket's counts.
+    /// Reads what `buckets` have below `prefix`, here and in production. Of a file in several, the
+    /// first bucket's counts.
     pub(super) async fn read(
-        store: &Store,
+        view: &View,
+        hops: &Hops,
         buckets: &[BucketName],
         prefix: &str,
-    ) -> Result<Self, store::Error> {
+    ) -> Result<Self, view::Error> {
         let mut index = Self::default();
         for bucket in buckets {
-            let mut start = None;
+            let mut query = ListQuery {
+                prefix: prefix.to_owned(),
+                delimiter: Some("/".to_owned()),
+                start: None,
+                keys_max: PAGE_ENTRIES,
+            };
             loop {
-                start = match index.read_page(store, bucket, prefix, start) {
-                    Err(store::Error::NoSuchBucket(_)) => break,
+                let page = match listing::objects(view, bucket, &query, hops).await {
+                    Err(view::Error::Store(store::Error::NoSuchBucket(_))) => break,
                     page => page?,
                 };
-                if start.is_none() {
+                for entry in &page.entries {
+                    index.add(prefix, entry);
+                }
+                query.start = page.next;
+                if query.start.is_none() {
                     break;
                 }
                 if index.directories.len() + index.files.len() >= ENTRIES_MAX {
@@ -63,36 +76,23 @@ impl Index {
         Ok(index)
     }
 
-    fn read_page(
-        &mut self,
-        store: &Store,
-        bucket: &BucketName,
-        prefix: &str,
-        start: Option<Cursor>,
-    ) -> Result<Option<Cursor>, store::Error> {
-        let delimiter = Some("/".to_owned());
-        let query = ListQuery { prefix: prefix.to_owned(), delimiter, start, keys_max: PAGE_ENTRIES };
-        let page = listing::page(&query, |window| store.scan_objects(bucket, &window.objects()))?;
-        for entry in page.entries {
-            self.add(prefix, entry);
-        }
-        Ok(page.next)
-    }
-
-    fn add(&mut self, prefix: &str, entry: Entry<Listed>) {
+    fn add(&mut self, prefix: &str, entry: &Entry<Row>) {
         self.exists = true;
-        match entry {
-            Entry::CommonPrefix(whole) => {
+        let (key, file) = match entry {
+            Entry::CommonPrefix(whole) | Entry::Row(Row::Rolled(whole)) => {
                 self.directories.extend(whole.strip_prefix(prefix).map(str::to_owned));
+                return;
             }
-            Entry::Row(row) => {
-                // A key that is the prefix itself marks the directory and has no name in it.
-                let name = row.key.as_str().strip_prefix(prefix).filter(|name| !name.is_empty());
-                if let Some(name) = name {
-                    let file = File { size_bytes: row.size_bytes, modified: row.modified };
-                    self.files.entry(name.to_owned()).or_insert(file);
-                }
+            Entry::Row(Row::Here(listed)) => {
+                (&listed.key, File { size_bytes: listed.size_bytes, modified: listed.modified })
             }
+            Entry::Row(Row::Upstream(remote)) => {
+                (&remote.key, File { size_bytes: remote.size_bytes.unwrap_or(0), modified: remote.modified })
+            }
+        };
+        // A key that is the prefix itself marks the directory and has no name in it.
+        if let Some(name) = key.as_str().strip_prefix(prefix).filter(|name| !name.is_empty()) {
+            self.files.entry(name.to_owned()).or_insert(file);
         }
     }
 

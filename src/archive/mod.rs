@@ -207,7 +207,7 @@ impl Call<'_> {
         if allowed.is_empty() && !buckets.is_empty() && mounts.is_empty() {
             return Ok(refused(outcome));
         }
-        let mut index = Index::read(self.service.view.store(), &allowed, &prefix).await?;
+        let mut index = Index::read(&self.service.view, &self.context.hops, &allowed, &prefix).await?;
         if !index.exists && !root && mounts.is_empty() {
             outcome.answered = Answered::Absent;
             return Ok(page::words(StatusCode::NOT_FOUND, "There is nothing in this directory."));

@@ -324,7 +324,7 @@ impl Call<'_> {
 ///
 /// Production's objects have one before they are kept here and another one after; a client that has
 /// seen the first goes on with it.
-fn as_kept(object: &Object, generation: u64) -> u64 {
+pub(super) fn as_kept(object: &Object, generation: u64) -> u64 {
     let is_productions = object.origin == Origin::Cached && generation == generation_of(object.modified);
     if is_productions { object.generation } else { generation }
 }
@@ -344,4 +344,30 @@ pub(super) fn as_kept_conditions(object: &Object, conditions: WriteConditions) -
 /// [`as_object`] says the same, which a test checks.
 fn generation_of(modified: Timestamp) -> u64 {
     modified.as_ms().unsigned_abs().saturating_mul(1000).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::generation_of;
+    use crate::model::{BucketName, ETag, Metadata, ObjectKey, Timestamp};
+    use crate::upstream::Remote;
+    use crate::view::as_object;
+
+    #[test]
+    fn a_generation_of_production_is_what_the_view_says() {
+        let bucket = BucketName::parse("bucket").expect("a name");
+        for seconds in [0, 1, 1_795_209_619] {
+            let modified = Timestamp::from_seconds(seconds);
+            let remote = Remote {
+                key: ObjectKey::parse("a").expect("a key"),
+                size_bytes: Some(1),
+                etag: ETag::parse("tag").expect("a tag"),
+                modified,
+                metadata: Metadata::default(),
+                md5: None,
+                crc32c: None,
+            };
+            assert_eq!(as_object(&bucket, &remote).generation, generation_of(modified));
+        }
+    }
 }

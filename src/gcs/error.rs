@@ -95,10 +95,8 @@ pub(super) struct Error {
     location: Option<(&'static str, String)>,
     /// The size of the object, of a 416.
     size_bytes: Option<u64>,
-    /// Which upstream has failed, if one has.
-    upstream: Option<String>,
-    /// After how many seconds it is worth while to ask again.
-    retry_after: Option<u64>,
+    /// Which upstream has failed, and how, if one has.
+    upstream: Option<Box<(Kind, String)>>,
     /// Logged, never sent.
     #[source]
     source: Option<Box<dyn StdError + Send + Sync>>,
@@ -118,7 +116,6 @@ impl Error {
             location: None,
             size_bytes: None,
             upstream: None,
-            retry_after: None,
             source: None,
         }
     }
@@ -213,7 +210,7 @@ impl Error {
         if let Some(size) = self.size_bytes {
             response::insert(answer.headers_mut(), "content-range", format_args!("bytes */{size}"));
         }
-        if let Some(seconds) = self.retry_after {
+        if let Some(seconds) = self.upstream.as_ref().and_then(|upstream| upstream.0.retry_after()) {
             response::insert(answer.headers_mut(), "retry-after", seconds);
         }
         if status == StatusCode::UNAUTHORIZED {
@@ -230,7 +227,7 @@ impl Error {
     pub(super) fn note(&self, outcome: &mut Outcome) {
         outcome.code = Some(self.reason.name());
         if let Some(upstream) = &self.upstream {
-            outcome.upstream_failed(upstream, self);
+            outcome.upstream_failed(&upstream.1, self);
         } else if self.reason.status().is_server_error() && self.reason != Reason::NotImplemented {
             outcome.fail(self);
         }
@@ -361,8 +358,7 @@ impl From<view::Error> for Error {
                     Kind::Loop => Reason::LoopDetected,
                 };
                 Self {
-                    upstream: Some(upstream),
-                    retry_after: kind.retry_after(),
+                    upstream: Some(Box::new((kind, upstream))),
                     ..Self::with_message(reason, error.to_string())
                 }
             }

@@ -202,12 +202,12 @@ impl Outcome {
                 )
             };
         }
-        match self.answered {
-            Answered::UpstreamFailed => event!(warn, "production failed"),
-            _ if self.failure.is_some() || self.status.is_some_and(is_failure) => {
-                event!(error, "request failed");
-            }
-            _ => event!(info, "request"),
+        if self.answered == Answered::UpstreamFailed {
+            event!(warn, "production failed");
+        } else if self.failure.is_some() || self.status.is_some_and(is_failure) {
+            event!(error, "request failed");
+        } else {
+            event!(info, "request");
         }
     }
 }

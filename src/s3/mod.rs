@@ -7,6 +7,7 @@
 mod call;
 mod copy_source;
 mod error;
+mod listed;
 mod op;
 mod operation;
 mod request;

@@ -95,6 +95,13 @@ impl Faces {
         let context = match contexts.begin(arrival, &mut parts) {
             Ok(context) => context,
             Err(bad_host) => {
+                // There is no context to log it with: whose answer it would be is not known.
+                tracing::info!(
+                    peer = %arrival.peer,
+                    status = StatusCode::BAD_REQUEST.as_u16(),
+                    error = %bad_host,
+                    "request without a host"
+                );
                 let mut response = document(StatusCode::BAD_REQUEST, error_text(&bad_host.to_string()));
                 // Whatever else the client has sent was not looked at.
                 response.headers_mut().insert(header::CONNECTION, header::HeaderValue::from_static("close"));

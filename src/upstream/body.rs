@@ -67,8 +67,7 @@ impl Body {
             let length = bytes.as_ref().map_or(0, Bytes::len) as u64;
             let left = self.remaining.map(|remaining| remaining.checked_sub(length));
             match (left, &bytes) {
-                (Some(None), _) => Err(wrong_length()),
-                (Some(Some(1..)), None) => Err(wrong_length()),
+                (Some(None), _) | (Some(Some(1..)), None) => Err(wrong_length()),
                 (left, _) => {
                     self.remaining = left.flatten();
                     Ok(bytes)

@@ -130,14 +130,14 @@ mod tests {
     fn after_the_pause_one_trial_decides() {
         let now = Instant::now();
         let mut breaker = opened(now);
-        assert_eq!(breaker.admit(now + PAUSE - Duration::from_millis(1)), None);
+        assert_eq!(breaker.admit(now + PAUSE.mul_f32(0.999)), None);
         assert!(!breaker.refuses(now + PAUSE));
         assert_eq!(breaker.admit(now + PAUSE), Some(Trial));
         assert_eq!(breaker.admit(now + PAUSE), None);
         assert!(breaker.refuses(now + PAUSE) && breaker.is_open());
 
         breaker.fail(Trial, now + PAUSE);
-        assert_eq!(breaker.admit(now + PAUSE * 2 - Duration::from_millis(1)), None);
+        assert_eq!(breaker.admit(now + PAUSE.mul_f32(1.999)), None);
         assert_eq!(breaker.admit(now + PAUSE * 2), Some(Trial));
         breaker.succeed();
         assert!(!breaker.is_open());

@@ -13,7 +13,7 @@ use super::connect::Connector;
 use super::exchange::Exchange;
 use super::hops::StageName;
 use super::request::{Outgoing, Wanted};
-use super::state::{State, lock};
+use super::state::{Found, State, lock};
 use super::{Answer, Body, Config, Error, Health, Hops, IndexPage, ListAsk, ListPage, Read, Remote};
 use super::{head, list};
 use crate::clock::Clock;
@@ -68,7 +68,7 @@ impl Client {
         let url = upstream.object_url(key)?;
         let state = self.state(upstream);
         self.check_loop(hops, &state)?;
-        if let Some(None) = state.remembered(key) {
+        if let Some(Found::Nothing) = state.remembered(key) {
             return Ok(None);
         }
         let wanted = Wanted::of(headers);
@@ -83,12 +83,12 @@ impl Client {
         let answered = self.0.exchange.ask(&state, &outgoing, key.as_str(), takes).await?;
         let status = answered.status;
         if matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE) {
-            state.remember(key, None);
+            state.remember(key, Found::Nothing);
             return Ok(None);
         }
         let remote = head::remote(key, status, &answered.headers);
         if status.is_success() {
-            state.remember(key, Some(Arc::new(remote.clone())));
+            state.remember(key, Found::Object(Arc::new(remote.clone())));
         }
         let body = match method {
             ReadMethod::Get => answered.body,
@@ -106,8 +106,10 @@ impl Client {
     ) -> Result<Option<Remote>, Error> {
         let state = self.state(upstream);
         self.check_loop(hops, &state)?;
-        if let Some(remembered) = state.remembered(key) {
-            return Ok(remembered.as_deref().cloned());
+        match state.remembered(key) {
+            Some(Found::Nothing) => return Ok(None),
+            Some(Found::Object(remote)) => return Ok(Some(remote.as_ref().clone())),
+            None => {}
         }
         let headers = &HeaderMap::new();
         let answer = self.read(Read { upstream, key, method: ReadMethod::Head, headers, hops }).await?;

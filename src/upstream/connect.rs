@@ -9,9 +9,11 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{LookupIpStrategy, NameServerConfigGroup, ResolverConfig};
+use hickory_resolver::config::{LookupIpStrategy, NameServerConfigGroup, ResolveHosts, ResolverConfig};
 use hickory_resolver::name_server::TokioConnectionProvider;
+use hickory_resolver::proto::op::Query;
+use hickory_resolver::proto::rr::{RData, RecordType};
+use hickory_resolver::{Hosts, TokioResolver};
 use http::Uri;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -27,7 +29,7 @@ use tower_service::Service;
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// How long a connection that carries nothing is kept alive by the network before it is probed.
-const KEEPALIVE: Duration = Duration::from_secs(60);
+const KEEPALIVE: Duration = Duration::from_mins(1);
 
 /// Makes connections, each within a time.
 #[derive(Debug, Clone)]
@@ -98,7 +100,13 @@ impl Service<Uri> for Connector {
 /// Turns names into addresses by `/etc/hosts` and the name servers of `/etc/resolv.conf`. They are
 /// read at the first question.
 #[derive(Clone, Default)]
-pub(super) struct Resolver(Arc<OnceLock<TokioResolver>>);
+pub(super) struct Resolver(Arc<OnceLock<Known>>);
+
+/// What the machine is configured to know.
+struct Known {
+    hosts: Hosts,
+    servers: TokioResolver,
+}
 
 impl Resolver {
     async fn lookup(self, name: Name) -> io::Result<std::vec::IntoIter<SocketAddr>> {
@@ -107,8 +115,12 @@ impl Resolver {
             let addresses = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
             return Ok(with_port(addresses));
         }
-        let resolver = self.0.get_or_init(from_system);
-        match resolver.lookup_ip(name).await {
+        let known = self.0.get_or_init(Known::from_system);
+        let listed = known.listed(name);
+        if !listed.is_empty() {
+            return Ok(with_port(listed));
+        }
+        match known.servers.lookup_ip(name).await {
             Ok(found) => Ok(with_port(found)),
             Err(error) if error.is_nx_domain() || error.is_no_records_found() => {
                 Err(io::Error::new(io::ErrorKind::NotFound, format!("the name {name} has no address")))
@@ -129,16 +141,31 @@ fn is_loopback(name: &str) -> bool {
     name == "localhost" || name.ends_with(".localhost")
 }
 
-/// A machine without `/etc/resolv.conf` asks itself, as the C library does.
-fn from_system() -> TokioResolver {
-    let mut builder = TokioResolver::builder_tokio().unwrap_or_else(|error| {
-        tracing::warn!(%error, "/etc/resolv.conf cannot be used: names are asked of 127.0.0.1");
-        let servers = NameServerConfigGroup::from_ips_clear(&[Ipv4Addr::LOCALHOST.into()], 53, true);
-        let config = ResolverConfig::from_parts(None, Vec::new(), servers);
-        TokioResolver::builder_with_config(config, TokioConnectionProvider::default())
-    });
-    builder.options_mut().ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
-    builder.build()
+impl Known {
+    /// A machine without `/etc/resolv.conf` asks itself, as the C library does.
+    fn from_system() -> Self {
+        let mut builder = TokioResolver::builder_tokio().unwrap_or_else(|error| {
+            tracing::warn!(%error, "/etc/resolv.conf cannot be used: names are asked of 127.0.0.1");
+            let servers = NameServerConfigGroup::from_ips_clear(&[Ipv4Addr::LOCALHOST.into()], 53, true);
+            let config = ResolverConfig::from_parts(None, Vec::new(), servers);
+            TokioResolver::builder_with_config(config, TokioConnectionProvider::default())
+        });
+        builder.options_mut().ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
+        builder.options_mut().use_hosts_file = ResolveHosts::Never;
+        Self { hosts: Hosts::from_system().unwrap_or_default(), servers: builder.build() }
+    }
+
+    /// What `/etc/hosts` says of a name. A name server is not asked for what is missing there: a
+    /// name that has one kind of address in the file has no other, and where there is no network an
+    /// answer would not come.
+    fn listed(&self, name: &str) -> Vec<IpAddr> {
+        let Ok(name) = hickory_resolver::Name::from_ascii(name.to_ascii_lowercase()) else {
+            return Vec::new();
+        };
+        let look = |kind| self.hosts.lookup_static_host(&Query::query(name.clone(), kind));
+        let found = [RecordType::A, RecordType::AAAA].into_iter().filter_map(look);
+        found.flat_map(|lookup| lookup.iter().filter_map(RData::ip_addr).collect::<Vec<_>>()).collect()
+    }
 }
 
 impl std::fmt::Debug for Resolver {
@@ -164,11 +191,12 @@ impl Service<Name> for Resolver {
 #[cfg(test)]
 mod tests {
     use std::net::IpAddr;
+    use std::sync::{Arc, OnceLock};
     use std::time::Duration;
 
     use hyper_util::client::legacy::connect::dns::Name;
 
-    use super::{Connector, Resolver};
+    use super::{Connector, Known, Resolver};
 
     async fn addresses(name: &str) -> Vec<IpAddr> {
         let name: Name = name.parse().expect("any text is a name");
@@ -185,16 +213,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_hosts_file_is_read() {
-        let hosts = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
-        let lines = hosts.lines().map(|line| line.split('#').next().unwrap_or_default());
-        let named = lines.filter_map(|line| {
-            let mut words = line.split_whitespace();
-            Some((words.next()?.parse::<std::net::Ipv4Addr>().ok()?, words.next()?.to_owned()))
-        });
-        for (address, name) in named.filter(|(_, name)| name != "localhost") {
-            assert!(addresses(&name).await.contains(&IpAddr::V4(address)), "{name}");
+    async fn names_of_the_hosts_file_are_not_asked_of_servers() {
+        let mut known = Known::from_system();
+        let file = "192.0.2.1 prod.example cdn # not.example\n2001:db8::1 cdn\n";
+        known.hosts.read_hosts_conf(file.as_bytes()).expect("it reads");
+        let resolver = Resolver(Arc::new(OnceLock::from(known)));
+        for (name, expected) in [
+            ("prod.example", &["192.0.2.1"][..]),
+            ("PROD.example.", &["192.0.2.1"]),
+            ("cdn", &["192.0.2.1", "2001:db8::1"]),
+        ] {
+            let name: Name = name.parse().expect("any text is a name");
+            let found = resolver.clone().lookup(name.clone()).await.expect("addresses");
+            let found: Vec<_> = found.map(|address| address.ip().to_string()).collect();
+            assert_eq!(found, expected, "{name}");
         }
+        let known = resolver.0.get().expect("it is set");
+        assert!(known.listed("not.example").is_empty() && known.listed("example").is_empty());
     }
 
     #[test]

@@ -32,7 +32,9 @@ pub(super) fn passed_on(status: StatusCode, headers: &HeaderMap) -> HeaderMap {
     let dropped = hop_by_hop(headers);
     let is_object = status.is_success();
     let mut passed = HeaderMap::new();
-    let singles = OF_OBJECT.iter().chain([&CONTENT_RANGE]).chain(OF_BODY.iter().filter(|_| is_object));
+    let is_part = matches!(status, StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE);
+    let range = [&CONTENT_RANGE].into_iter().filter(|_| is_part);
+    let singles = OF_OBJECT.iter().chain(range).chain(OF_BODY.iter().filter(|_| is_object));
     for name in singles {
         if let Some(value) = headers.get(name).filter(|_| !dropped.contains(name)) {
             passed.insert(name, value.clone());
@@ -194,5 +196,179 @@ impl Hashes {
             }
         }
         hashes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+    use super::{derived_tag, passed_on, remote};
+    use crate::model::{ObjectKey, SystemHeader, Timestamp};
+    use crate::upstream::Remote;
+
+    const MD5: &str = "5d41402abc4b2a76b9719d911017c592";
+
+    /// Five bytes, at 1,795,209,619 seconds.
+    const DERIVED: &str = "6b00b993-5";
+
+    fn headers(lines: &str) -> HeaderMap {
+        let pair = |line: &str| {
+            let (name, value) = line.split_once(": ").expect("a header");
+            let name = HeaderName::from_bytes(name.as_bytes()).expect("a name");
+            (name, HeaderValue::from_bytes(value.as_bytes()).expect("a value"))
+        };
+        lines.split('|').filter(|line| !line.is_empty()).map(pair).collect()
+    }
+
+    fn read(status: u16, lines: &str) -> Remote {
+        let key = ObjectKey::parse("a").expect("a key");
+        remote(&key, StatusCode::from_u16(status).expect("a status"), &headers(lines))
+    }
+
+    #[test]
+    fn the_size_is_that_of_the_whole_object() {
+        for (status, lines, expected) in [
+            (200, "Content-Length: 5", Some(5)),
+            (200, "Content-Length: 0", Some(0)),
+            (200, "", None),
+            (206, "Content-Length: 2|Content-Range: bytes 1-2/5", Some(5)),
+            (206, "Content-Length: 2|Content-Range: bytes 1-2/*", None),
+            (206, "Content-Length: 2", None),
+            (206, "Content-Range: bytes 1-2/+5", None),
+            (206, "Content-Range: bytes 1-2/", None),
+            (416, "Content-Length: 99|Content-Range: bytes */5", Some(5)),
+            (304, "Content-Length: 0", None),
+            (412, "Content-Length: 99", None),
+        ] {
+            assert_eq!(read(status, lines).size_bytes, expected, "{status} {lines}");
+        }
+    }
+
+    #[test]
+    fn a_tag_is_strong_or_made_of_size_and_time() {
+        let time = "Last-Modified: Fri, 20 Nov 2026 21:20:19 GMT|Content-Length: 5";
+        for (lines, expected) in [
+            ("ETag: \"abc\"", "abc"),
+            ("ETag: abc-2", "abc-2"),
+            ("ETag: W/\"abc\"", DERIVED),
+            ("ETag: \"a b\"", DERIVED),
+            ("ETag: \"\"", DERIVED),
+            ("", DERIVED),
+        ] {
+            let lines = format!("{time}|{lines}");
+            let found = read(200, &lines);
+            assert_eq!(found.etag.as_str(), expected, "{lines}");
+            let passed = passed_on(StatusCode::OK, &headers(&lines));
+            assert_eq!(passed.contains_key("etag"), expected != DERIVED, "{lines}");
+        }
+        let tag = derived_tag(None, Timestamp::from_seconds(255));
+        assert_eq!(tag.as_str(), "ff-unsized");
+        // As long as an MD5 with a number of parts it never is.
+        let tag = derived_tag(Some(u64::MAX), Timestamp::from_seconds(i64::MAX));
+        assert!(tag.as_str().split_once('-').is_some_and(|(time, _)| time.len() < 32));
+    }
+
+    #[test]
+    fn a_time_that_is_missing_is_always_the_same() {
+        for lines in ["", "Last-Modified: yesterday"] {
+            assert_eq!(read(200, lines).modified.iso().to_string(), "2000-01-01T00:00:00.000Z");
+        }
+    }
+
+    #[test]
+    fn sums_come_from_googles_header_or_from_a_tag_that_is_one() {
+        let google = "x-goog-hash: crc32c=mnG7TA==|x-goog-hash: md5=XUFAKrxLKna5cZ2REBfFkg==";
+        let both = "x-goog-hash: crc32c=mnG7TA==,md5=XUFAKrxLKna5cZ2REBfFkg==";
+        let (md5, crc32c) = (Some(MD5), Some(0x9a71_bb4c));
+        for (lines, expected) in [
+            (google.to_owned(), (md5, crc32c)),
+            (both.to_owned(), (md5, crc32c)),
+            (format!("{both}|ETag: \"{}\"", "0".repeat(32)), (md5, crc32c)),
+            ("x-goog-hash: md5=AAAA,crc32c=?,sha1=AA==".to_owned(), (None, None)),
+            (format!("ETag: \"{MD5}\""), (md5, None)),
+            (format!("ETag: {MD5}"), (md5, None)),
+            (format!("ETag: \"{}\"", MD5.to_uppercase()), (None, None)),
+            (format!("ETag: \"{MD5}-2\""), (None, None)),
+            (format!("ETag: W/\"{MD5}\""), (None, None)),
+            (format!("ETag: \"{MD5}\"|x-amz-server-side-encryption: AES256"), (md5, None)),
+            (format!("ETag: \"{MD5}\"|x-amz-server-side-encryption: aws:kms"), (None, None)),
+            (
+                format!("ETag: \"{MD5}\"|x-amz-server-side-encryption-customer-algorithm: AES256"),
+                (None, None),
+            ),
+        ] {
+            let found = read(200, &lines);
+            assert_eq!((found.md5.map(hex::encode).as_deref(), found.crc32c), expected, "{lines}");
+        }
+    }
+
+    #[test]
+    fn sums_and_size_of_other_bytes_than_those_sent_are_not_believed() {
+        let sums =
+            "Content-Length: 9|ETag: \"5d41402abc4b2a76b9719d911017c592\"|x-goog-hash: crc32c=mnG7TA==";
+        for (lines, expected) in [
+            ("x-goog-stored-content-encoding: gzip", false),
+            ("x-goog-stored-content-encoding: gzip|Content-Encoding: gzip", true),
+            ("x-goog-stored-content-encoding: identity|Content-Encoding: gzip", false),
+            ("x-goog-stored-content-encoding: identity", true),
+            ("Content-Encoding: gzip", true),
+        ] {
+            let lines = format!("{sums}|{lines}");
+            let found = read(200, &lines);
+            assert_eq!(
+                (found.size_bytes.is_some(), found.md5.is_some(), found.crc32c.is_some()),
+                (expected, expected, expected),
+                "{lines}"
+            );
+            let passed = passed_on(StatusCode::OK, &headers(&lines));
+            assert_eq!(passed.contains_key("x-goog-hash"), expected, "{lines}");
+        }
+    }
+
+    #[test]
+    fn metadata_is_read_from_both_dialects_and_kept_within_limits() {
+        let found = read(
+            200,
+            "Cache-Control: max-age=1|Content-Encoding: gzip|Expires: 0|Content-Type: a/b\
+             |x-amz-website-redirect-location: https://evil.example/\
+             |x-amz-meta-One: 1|x-amz-meta-one: 2|x-goog-meta-two: é|Connection: close, x-amz-meta-hop\
+             |x-amz-meta-hop: 3",
+        );
+        let system: Vec<_> = found.metadata.system_headers().collect();
+        assert_eq!(
+            system,
+            [
+                (SystemHeader::CacheControl, "max-age=1"),
+                (SystemHeader::ContentEncoding, "gzip"),
+                (SystemHeader::ContentType, "a/b"),
+                (SystemHeader::Expires, "0"),
+            ]
+        );
+        assert_eq!(found.metadata.user().collect::<Vec<_>>(), [("one", "1,2"), ("two", "é")]);
+        let found = read(200, &format!("x-amz-meta-a: 1|x-amz-meta-b: {}|x-amz-meta-c: 3", "x".repeat(8192)));
+        assert_eq!(found.metadata.user().collect::<Vec<_>>(), [("a", "1"), ("c", "3")]);
+        assert_eq!(read(416, "Content-Type: text/html").metadata.system_headers().count(), 0);
+    }
+
+    #[test]
+    fn what_is_on_no_list_is_not_passed_on() {
+        let lines = "Set-Cookie: a|Server: b|Date: c|x-amz-request-id: d|x-amz-id-2: e|Transfer-Encoding: chunked\
+            |Connection: Expires|Expires: 0|Location: /|Strict-Transport-Security: f|Content-Location: /g\
+            |x-amz-server-side-encryption: AES256|Access-Control-Allow-Origin: *|Content-Range: bytes 0-0/1\
+            |Accept-Ranges: bytes|x-amz-checksum-crc32: AAAAAA==|x-amz-meta-h: 1|x-goog-meta-i: 2\
+            |x-goog-hash: crc32c=mnG7TA==|x-goog-hash: md5=XUFAKrxLKna5cZ2REBfFkg==";
+        let passed = passed_on(StatusCode::OK, &headers(lines));
+        let mut names: Vec<_> = passed.iter().map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        let expected = [
+            "accept-ranges",
+            "x-amz-checksum-crc32",
+            "x-amz-meta-h",
+            "x-goog-hash",
+            "x-goog-hash",
+            "x-goog-meta-i",
+        ];
+        assert_eq!(names, expected);
     }
 }

@@ -270,3 +270,158 @@ fn entry_footprint(entry: &ListEntry) -> usize {
             ListEntry::CommonPrefix(prefix) => prefix.len(),
         }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{LAST, Parsed, parse, url};
+    use crate::fallback::{Place, S3Upstream, Upstream};
+    use crate::model::Timestamp;
+    use crate::upstream::{ListAsk, ListEntry, ListPage};
+
+    fn ask(prefix: &str, delimiter: Option<&str>, start_after: &str) -> ListAsk {
+        let delimiter = delimiter.map(str::to_owned);
+        ListAsk { prefix: prefix.to_owned(), delimiter, start_after: start_after.to_owned(), keys_max: 1000 }
+    }
+
+    fn contents(key: &str) -> String {
+        format!("<Contents><Key>{key}</Key><Size>5</Size></Contents>")
+    }
+
+    fn prefix(text: &str) -> String {
+        format!("<CommonPrefixes><Prefix>{text}</Prefix></CommonPrefixes>")
+    }
+
+    fn page(parts: &str, ask: &ListAsk) -> Result<ListPage, String> {
+        let document = format!(
+            "<?xml version=\"1.0\"?><ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
+             <Name>prod</Name>{parts}</ListBucketResult>"
+        );
+        match parse(document.as_bytes(), ask).map_err(|error| error.0)? {
+            Parsed::Page(page) => Ok(page),
+            Parsed::EmptyUntil(token) => Err(format!("empty until {token}")),
+        }
+    }
+
+    fn texts(page: &ListPage) -> Vec<&str> {
+        page.entries.iter().map(ListEntry::text).collect()
+    }
+
+    #[test]
+    fn keys_and_common_prefixes_are_merged_in_the_order_of_their_bytes() {
+        let parts =
+            [contents("a"), contents("c"), contents("z"), contents("é"), prefix("b/"), prefix("d/")].concat();
+        let page = page(&parts, &ask("", Some("/"), "")).expect("a page");
+        assert_eq!(texts(&page), ["a", "b/", "c", "d/", "z", "é"]);
+        assert!(matches!(page.entries[1], ListEntry::CommonPrefix(_)) && !page.truncated);
+    }
+
+    #[test]
+    fn an_entry_says_what_a_head_would() {
+        let parts = "<Contents><ETag>&quot;5d41402abc4b2a76b9719d911017c592&quot;</ETag><Key>a</Key>\
+            <LastModified>2026-11-20T21:20:19.987Z</LastModified><Size>5</Size>\
+            <StorageClass>STANDARD</StorageClass><Owner><ID>x</ID></Owner></Contents>";
+        let page = page(parts, &ask("", None, "")).expect("a page");
+        let [ListEntry::Object(object)] = &page.entries[..] else { panic!("{page:?}") };
+        assert_eq!(object.etag.as_str(), "5d41402abc4b2a76b9719d911017c592");
+        assert_eq!(object.md5.map(hex::encode).as_deref(), Some("5d41402abc4b2a76b9719d911017c592"));
+        assert_eq!(object.modified, Timestamp::from_seconds(1_795_209_619));
+        assert_eq!(object.size_bytes, Some(5));
+    }
+
+    #[test]
+    fn escaped_keys_are_decoded_only_where_they_are_said_to_be() {
+        let encoded = "<EncodingType>url</EncodingType>".to_owned() + &contents("a%2Fb+c%2B%C3%A9%00%20");
+        let page = |parts: &str| page(parts, &ask("", None, ""));
+        assert_eq!(texts(&page(&encoded).expect("a page")), ["a/b c+é\0 "]);
+        assert_eq!(texts(&page(&contents("a%2Fb+c &amp;")).expect("a page")), ["a%2Fb+c &"]);
+        assert!(page(&encoded.replace("%C3", "%FF")).is_err());
+        assert!(page(&encoded.replace("url", "base64")).is_err());
+    }
+
+    #[test]
+    fn what_was_not_asked_for_or_is_out_of_order_is_refused() {
+        let all = ask("", Some("/"), "");
+        for (parts, ask) in [
+            (contents("b") + &contents("a"), &all),
+            (contents("a") + &contents("a"), &all),
+            (prefix("b/") + &prefix("a/"), &all),
+            (contents("a/") + &prefix("a/"), &all),
+            (prefix("a"), &all),
+            (prefix("a/b/"), &all),
+            (prefix("a/"), &ask("", None, "")),
+            (contents("x/a"), &ask("y/", None, "")),
+            (prefix("x/a/"), &ask("y/", Some("/"), "")),
+            (contents("a"), &ask("", None, "a")),
+            (contents("a"), &ask("", None, "b")),
+            (prefix("a/"), &ask("", Some("/"), "b")),
+            (contents(""), &all),
+            (contents(&"x".repeat(1025)), &all),
+            ("<Contents><Key>a</Key></Contents>".to_owned(), &all),
+            (contents("a").replace('5', "+5"), &all),
+            (contents("a").replace('5', ""), &all),
+            (contents("a").replace("<Size>", "<LastModified>soon</LastModified><Size>"), &all),
+            ("<IsTruncated>maybe</IsTruncated>".to_owned(), &all),
+            ("<IsTruncated>true</IsTruncated>".to_owned(), &all),
+        ] {
+            assert!(page(&parts, ask).is_err(), "{parts}");
+        }
+    }
+
+    #[test]
+    fn a_page_begins_behind_a_key_within_or_behind_a_common_prefix() {
+        for (start_after, parts, expected) in [
+            ("a", contents("b"), &["b"][..]),
+            // S3: keys behind the beginning still roll up into the prefix that the beginning is in.
+            ("a/b", prefix("a/") + &prefix("b/"), &["a/", "b/"]),
+            // A server that rolls up first and compares then shows the prefix once more.
+            ("a/", prefix("a/") + &prefix("b/"), &["b/"]),
+        ] {
+            let page = page(&parts, &ask("", Some("/"), start_after)).expect("a page");
+            assert_eq!(texts(&page), expected, "{start_after}");
+        }
+    }
+
+    #[test]
+    fn more_than_was_asked_for_is_cut_and_called_truncated() {
+        let parts = [contents("a"), contents("c"), prefix("b/")].concat();
+        let asked = ListAsk { keys_max: 2, ..ask("", Some("/"), "") };
+        let page = page(&parts, &asked).expect("a page");
+        assert_eq!((texts(&page), page.truncated), (vec!["a", "b/"], true));
+    }
+
+    #[test]
+    fn a_truncated_page_has_entries_or_a_token() {
+        let truncated = "<IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>";
+        let asked = ask("", Some("/"), "a/");
+        assert_eq!(page(truncated, &asked), Err("empty until t".to_owned()));
+        assert_eq!(page(&(truncated.to_owned() + &prefix("a/")), &asked), Err("empty until t".to_owned()));
+        assert!(page(&(truncated.to_owned() + &contents("b")), &asked).expect("a page").truncated);
+    }
+
+    #[test]
+    fn a_page_behind_a_common_prefix_begins_behind_all_below_it() {
+        let text = "bucket = 'prod'\nregion = 'us-west-2'";
+        let upstream =
+            Upstream::new(Place::S3(toml::from_str::<S3Upstream>(text).expect("a bucket")), Vec::new());
+        for (ask, expected) in [
+            (ask("", Some("/"), "a/"), format!("a/{LAST}")),
+            (ask("pub/", Some("/"), "pub/a/"), format!("pub/a/{LAST}")),
+            (ask("", Some("ab"), "xab"), format!("xab{LAST}")),
+            (ask("", Some("/"), "a/b"), "a/b".to_owned()),
+            (ask("", Some("/"), "a/b/"), "a/b/".to_owned()),
+            (ask("pub/", Some("/"), "pub/"), "pub/".to_owned()),
+            (ask("", None, "a/"), "a/".to_owned()),
+            (ask("", Some(""), "a/"), "a/".to_owned()),
+        ] {
+            let url = url(&upstream, &ask, None).expect("a bucket");
+            let after = url.split_once("&start-after=").expect("it has a beginning").1;
+            let after = percent_encoding::percent_decode_str(after).decode_utf8().expect("UTF-8");
+            assert_eq!(after, expected, "{ask:?}");
+        }
+        let url = url(&upstream, &ListAsk { keys_max: 5000, ..ask("", None, "") }, None).expect("a bucket");
+        assert_eq!(
+            url,
+            "https://s3.us-west-2.amazonaws.com/prod?encoding-type=url&list-type=2&max-keys=1000"
+        );
+    }
+}

@@ -25,7 +25,7 @@ pub(super) struct State {
     /// Pages of listings.
     pub(super) pages: Pages,
     breaker: Mutex<Breaker>,
-    heads: Mutex<Memory<ObjectKey, Option<Arc<Remote>>>>,
+    heads: Mutex<Memory<ObjectKey, Found>>,
     last_error: Mutex<Option<String>>,
     requests: AtomicU64,
     failures: AtomicU64,
@@ -94,9 +94,7 @@ impl State {
             }
         } else {
             // It answered, if only to refuse.
-            if !matches!(failure, Failure::Busy) {
-                breaker.succeed();
-            }
+            breaker.succeed();
         }
     }
 
@@ -110,14 +108,18 @@ impl State {
     }
 
     /// What a HEAD said a moment ago: that there is nothing, or what there is.
-    pub(super) fn remembered(&self, key: &ObjectKey) -> Option<Option<Arc<Remote>>> {
+    pub(super) fn remembered(&self, key: &ObjectKey) -> Option<Found> {
         lock(&self.heads).get(key, Instant::now())
     }
 
     /// Remembers what there is under a key, or that there is nothing.
-    pub(super) fn remember(&self, key: &ObjectKey, remote: Option<Arc<Remote>>) {
-        let bytes = 2 * key.as_str().len() + 128 + remote.as_deref().map_or(0, footprint);
-        lock(&self.heads).put(key.clone(), remote, bytes, Instant::now());
+    pub(super) fn remember(&self, key: &ObjectKey, found: Found) {
+        let of_found = match &found {
+            Found::Nothing => 0,
+            Found::Object(remote) => footprint(remote),
+        };
+        let bytes = 2 * key.as_str().len() + 128 + of_found;
+        lock(&self.heads).put(key.clone(), found, bytes, Instant::now());
     }
 
     pub(super) fn health(&self) -> Health {
@@ -130,6 +132,15 @@ impl State {
             bytes: self.bytes.load(Ordering::Relaxed),
         }
     }
+}
+
+/// What there is under a key.
+#[derive(Debug, Clone)]
+pub(super) enum Found {
+    /// No object.
+    Nothing,
+    /// An object.
+    Object(Arc<Remote>),
 }
 
 /// One request that the breaker has let through. One that is dropped on the way, because its client

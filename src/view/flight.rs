@@ -14,10 +14,6 @@ use crate::model::{ByteRange, RangeSpec};
 use crate::store::{self, Object, Tail};
 use crate::upstream::Remote;
 
-/// Of objects up to this size few bytes can be read before they are complete, as they fill hardly a
-/// buffer of the store. Whoever asks for one waits for all of it, and a failure still has a status.
-const SMALL_BYTES: u64 = 1 << 20;
-
 /// A fetch on its way. Its task writes to it; any number of readers follow.
 #[derive(Debug)]
 pub(super) struct Flight {
@@ -126,13 +122,14 @@ impl Flight {
         }
     }
 
-    /// Waits until the object can be described and is worth following: the size is known and large,
-    /// or all is here.
+    /// Waits until the object can be described and there is something to read: the size is known and
+    /// the file has begun, or all is here. Until then a failure still has a status of its own, and
+    /// nobody could be given a byte.
     pub(super) async fn described(&self) -> Result<Option<Description>, Error> {
         loop {
             let changed = self.changed.notified();
             match self.stage() {
-                Stage::Arriving { remote, .. } if remote.size_bytes > Some(SMALL_BYTES) => {
+                Stage::Arriving { remote, file: Some(_), .. } if remote.size_bytes.is_some() => {
                     return Ok(Some(Description { remote, kept: None }));
                 }
                 Stage::Asking | Stage::Arriving { .. } => changed.await,

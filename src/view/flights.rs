@@ -64,6 +64,11 @@ impl Flights {
         self.lock().len()
     }
 
+    /// Whether another one would start at once.
+    pub(super) fn has_turns(&self) -> bool {
+        self.permits.available_permits() > 0
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<Name, Entry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }

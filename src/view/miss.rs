@@ -10,7 +10,7 @@ use super::remote::of_index;
 use super::{Error, Miss, Reply, View};
 use crate::fallback::{Decision, Fetch, ReadMethod, Redirect};
 use crate::model::{BucketName, ObjectKey, RangeSpec};
-use crate::store::{Known, Lookup};
+use crate::store::{self, Known, Lookup};
 use crate::upstream::{Hops, Read, Remote};
 
 impl View {
@@ -72,8 +72,12 @@ impl View {
         self.0.upstream.check_hops(fetch.upstream, miss.hops)?;
         let flying = match self.join(miss.bucket, miss.key, fetch.upstream, miss.hops)? {
             Joined::Flight(flight) => {
-                let description = flight.described().await?;
-                description.map(|description| Flying::along(flight, miss.bucket, description))
+                let described = flight.described().await;
+                if let Err(Error::Store(store::Error::Full { .. })) = described {
+                    // Where nothing more can be kept, production can still be read.
+                    return self.pass_through(miss, fetch).await;
+                }
+                described?.map(|description| Flying::along(flight, miss.bucket, description))
             }
             Joined::Here(object, content) => Some(Flying::landed(object, content)),
             Joined::Gone => None,
@@ -81,7 +85,8 @@ impl View {
         Ok(flying.map_or(Reply::Absent(Decision::Fetch(fetch)), Reply::Flying))
     }
 
-    /// Answers a range at once, and has the whole fetched for the next one who asks.
+    /// Answers a range at once, and has the whole fetched for the next one who asks, unless others
+    /// wait for their turn already.
     async fn fly_by<'a>(
         &self,
         miss: Miss<'a>,
@@ -102,6 +107,7 @@ impl View {
         if let Reply::Proxied(answer) = &reply
             && answer.status.is_success()
             && self.0.has_room_for(answer.remote.size_bytes)
+            && self.0.flights.has_turns()
         {
             // Nobody waits for it here; it ends by itself, and says in the log how.
             drop(self.join(miss.bucket, miss.key, upstream, miss.hops)?);

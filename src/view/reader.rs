@@ -19,9 +19,10 @@ use crate::upstream::Remote;
 /// The most that one reader has in its hands: there may be hundreds.
 const CHUNK_BYTES: u64 = 64 << 10;
 
-/// A key on its way into the store. Upstream's head is here; the bytes follow.
+/// A key on its way into the store. Upstream's head is here, and the first bytes; the rest follows.
 ///
-/// Objects that are small, and those whose size upstream does not tell, are complete already.
+/// Objects that fill no buffer of the store, of some 100 KiB, are complete already, and so are those
+/// whose size upstream does not tell.
 #[derive(Debug)]
 pub struct Flying {
     remote: Arc<Remote>,

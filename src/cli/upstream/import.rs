@@ -35,7 +35,7 @@ Examples:
     understudy upstream import - --bucket stage --cover ''
   curl -H 'Accept: application/json' https://archive.mozilla.org/pub/firefox/ |
     understudy upstream import - --bucket stage --prefix pub/firefox/")]
-pub(super) struct Arguments {
+pub(in crate::cli) struct Arguments {
     /// The list; - for standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,

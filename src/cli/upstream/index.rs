@@ -36,7 +36,7 @@ Examples:
   understudy upstream index https://archive.mozilla.org/pub/firefox/releases/140.0/ --bucket stage
   understudy upstream index https://archive.mozilla.org/pub/firefox/ --bucket stage --connections 8
   understudy upstream index https://files.example/old/ --bucket stage --key-prefix pub/")]
-pub(super) struct Arguments {
+pub(in crate::cli) struct Arguments {
     /// The folder to begin at
     #[arg(value_name = "URL-PREFIX")]
     site: String,

@@ -22,7 +22,7 @@ Exit code: 0 all answer, 1 one is down and left alone for now, 2 could not be as
 Examples:
   understudy upstream status
   understudy upstream status --endpoint http://stage.example:8000 --json")]
-pub(super) struct Arguments {
+pub(in crate::cli) struct Arguments {
     /// As JSON
     #[arg(long)]
     json: bool,

@@ -5,7 +5,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::fallback::{ClientKind, ReadMethod};
-use crate::gcs::call::{Call, Found};
+use crate::gcs::call::{Call, Found, as_kept};
 use crate::gcs::error::Error;
 use crate::gcs::resource;
 use crate::gcs::response;
@@ -97,7 +97,7 @@ async fn absent(call: &mut Call<'_>, place: &Place, generation: Option<u64>) -> 
         Missed::Unsatisfiable(size_bytes) => return Err(Error::range(size_bytes)),
         Missed::Found(found) => *found,
     };
-    if generation.is_some_and(|generation| generation != found.object.generation) {
+    if generation.is_some_and(|generation| as_kept(&found.object, generation) != found.object.generation) {
         return Err(none());
     }
     call.check_read(&found.object)?;

@@ -10,10 +10,11 @@ use crate::gcs::call::Call;
 use crate::gcs::error::{Error, Reason};
 use crate::gcs::resource;
 use crate::gcs::route::Place;
-use crate::model::{BucketName, ObjectKey, Permission};
-use crate::protocol::listing::{self, Cursor, Entry, ListQuery, Window};
+use crate::model::{BucketName, Permission};
+use crate::protocol::listing::{self, Cursor, Entry, ListQuery, Page, Pager, Window};
 use crate::protocol::request::Response;
-use crate::store::{self, Lookup, Object, Scan, Start, Store};
+use crate::store::{self, Object, Scan, Start};
+use crate::view::{self, Row, View};
 
 /// GCS: `maxResults`: "The service may return fewer"; at most 1,000.
 const RESULTS_MAX: usize = 1000;
@@ -32,21 +33,33 @@ pub(super) async fn list(call: &Call<'_>, bucket: &BucketName) -> Result<Respons
     call.bucket_exists(bucket)?;
     let query = query(call, prefix)?;
     let filter = Filter::read(call)?;
-    let page =
-        listing::page(&query, |window| filter.scan(call.store(), bucket, window)).map_err(Error::from)?;
-    let next = page.next.as_ref().map(Cursor::token);
+    let next;
     let mut objects = Vec::new();
     let mut prefixes = Vec::new();
-    for entry in page.entries {
-        match entry {
-            Entry::Row(object) => objects.push(object),
-            Entry::CommonPrefix(prefix) => prefixes.push(prefix),
+    if call.view().merges(bucket) {
+        let page = filter.merged(call, bucket, &query).await?;
+        next = page.next;
+        for entry in page.entries {
+            match entry {
+                Entry::Row(row) => objects.extend(whole(call, bucket, row)?),
+                Entry::CommonPrefix(prefix) => prefixes.push(prefix),
+            }
+        }
+    } else {
+        let page = listing::page(&query, |window| filter.written(call.view(), bucket, window))?;
+        next = page.next;
+        for entry in page.entries {
+            match entry {
+                Entry::Row(object) => objects.push(Item::Here(object)),
+                Entry::CommonPrefix(prefix) => prefixes.push(prefix),
+            }
         }
     }
     // Google's Python client writes `True`.
     if call.query.get("includeTrailingDelimiter").is_some_and(|text| text.eq_ignore_ascii_case("true")) {
-        add_folders(call.store(), bucket, &prefixes, &mut objects)?;
+        add_folders(call, bucket, &prefixes, &mut objects).await?;
     }
+    let next = next.as_ref().map(Cursor::token);
     let items = items(call, objects).await?;
     let mut document = json!({ "kind": "storage#objects" });
     if let Some(token) = next {
@@ -86,35 +99,83 @@ impl Filter {
         })
     }
 
-    /// The rows of a window that pass, as many as it asks for; fewer mean that no more follow.
-    fn scan(
+    /// Whether every key passes.
+    fn is_open(&self) -> bool {
+        self.start_offset.is_empty() && self.end_offset.is_none() && self.glob.is_none()
+    }
+
+    /// Rows of a window that pass, of a bucket that shows what was written here alone.
+    fn written(
         &self,
-        store: &Store,
+        view: &View,
         bucket: &BucketName,
         window: &Window<'_>,
     ) -> Result<Vec<Object>, store::Error> {
-        let mut scan = window.objects();
-        if starts_before(&scan, &self.start_offset) {
-            scan.start = Start::At(self.start_offset.clone());
+        let mut passed = Passed::begin(self, window);
+        while let Some(scan) = &passed.scan {
+            let rows = view.scan_written_whole(bucket, scan)?;
+            passed.take(self, rows);
         }
-        let mut passed: Vec<Object> = Vec::new();
-        loop {
-            let rows = store.scan_whole_objects(bucket, &scan)?;
-            let exhausted = rows.len() < scan.limit;
-            let Some(last) = rows.last().map(|row| row.key.to_string()) else { return Ok(passed) };
-            for row in rows {
-                if self.end_offset.as_ref().is_some_and(|end| row.key.as_str() >= end.as_str()) {
-                    return Ok(passed);
-                }
-                if self.glob.as_ref().is_none_or(|glob| glob.is_match(row.key.as_str())) {
-                    passed.push(row);
-                }
+        Ok(passed.rows)
+    }
+
+    /// A page of what is here and what production has.
+    async fn merged(
+        &self,
+        call: &Call<'_>,
+        bucket: &BucketName,
+        query: &ListQuery,
+    ) -> Result<Page<Row>, view::Error> {
+        // What upstream has rolled up does not say which of its keys pass.
+        let delimiter = query.delimiter.as_deref().filter(|_| self.is_open());
+        let mut listing = call.view().listing(bucket, delimiter, query.keys_max, &call.context.hops)?;
+        let mut pager = Pager::new(query);
+        while let Some(window) = pager.window() {
+            let mut passed = Passed::begin(self, &window);
+            while let Some(scan) = &passed.scan {
+                let rows = listing.rows(scan).await?;
+                passed.take(self, rows);
             }
-            passed.truncate(window.limit);
-            if exhausted || passed.len() == window.limit {
-                return Ok(passed);
+            pager.take(passed.rows);
+        }
+        Ok(pager.finish())
+    }
+}
+
+/// Rows of a window that pass a filter: as many as it asks for; fewer mean that no more follow.
+struct Passed<R> {
+    rows: Vec<R>,
+    limit: usize,
+    /// What to read next; `None` once it is done.
+    scan: Option<Scan>,
+}
+
+impl<R: listing::Row> Passed<R> {
+    fn begin(filter: &Filter, window: &Window<'_>) -> Self {
+        let mut scan = window.objects();
+        if starts_before(&scan, &filter.start_offset) {
+            scan.start = Start::At(filter.start_offset.clone());
+        }
+        Self { rows: Vec::new(), limit: window.limit, scan: Some(scan) }
+    }
+
+    fn take(&mut self, filter: &Filter, rows: Vec<R>) {
+        let Some(mut scan) = self.scan.take() else { return };
+        let exhausted = rows.len() < scan.limit;
+        let Some(last) = rows.last().map(|row| row.key().to_owned()) else { return };
+        for row in rows {
+            if filter.end_offset.as_ref().is_some_and(|end| row.key() >= end.as_str()) {
+                return;
             }
+            if self.rows.len() < self.limit
+                && filter.glob.as_ref().is_none_or(|glob| glob.is_match(row.key()))
+            {
+                self.rows.push(row);
+            }
+        }
+        if !exhausted && self.rows.len() < self.limit {
             scan.start = Start::After(last);
+            self.scan = Some(scan);
         }
     }
 }
@@ -133,31 +194,67 @@ fn matcher(glob: &str) -> Result<GlobMatcher, Error> {
     })
 }
 
+/// An object of a page.
+enum Item {
+    Here(Object),
+    /// Only production has it: what is not known of it stays unknown.
+    Elsewhere(Object),
+}
+
+/// A row with all that is known of it; `None` if it was deleted since the page was read.
+fn whole(call: &Call<'_>, bucket: &BucketName, row: Row) -> Result<Option<Item>, store::Error> {
+    let listed = match row {
+        Row::Here(listed) => listed,
+        Row::Upstream(remote) => return Ok(Some(Item::Elsewhere(view::as_object(bucket, &remote)))),
+        Row::Rolled(_) => return Ok(None),
+    };
+    let object = call.store().scan_whole_objects(bucket, &first_of(listed.key.as_str()))?.pop();
+    Ok(object.filter(|object| object.key == listed.key).map(Item::Here))
+}
+
+/// The first key that begins with a text: the text itself, if it is one.
+fn first_of(text: &str) -> Scan {
+    Scan { start: Start::At(text.to_owned()), prefix: text.to_owned(), limit: 1, tombstones: false }
+}
+
 /// `includeTrailingDelimiter`: an object whose name is a prefix of the page is an item too.
-fn add_folders(
-    store: &Store,
+async fn add_folders(
+    call: &Call<'_>,
     bucket: &BucketName,
     prefixes: &[String],
-    objects: &mut Vec<Object>,
+    objects: &mut Vec<Item>,
 ) -> Result<(), Error> {
+    let merges = call.view().merges(bucket);
     for prefix in prefixes {
-        let Ok(key) = ObjectKey::parse(prefix) else { continue };
-        if let Lookup::Here(object, _) = store.find_object(bucket, &key, None)? {
-            objects.push(object);
+        let first = first_of(prefix);
+        if merges {
+            let mut listing = call.view().listing(bucket, None, 1, &call.context.hops)?;
+            for row in listing.rows(&first).await?.into_iter().filter(|row| row.key() == prefix) {
+                objects.extend(whole(call, bucket, row)?);
+            }
+        } else {
+            let rows = call.view().scan_written_whole(bucket, &first)?;
+            objects.extend(rows.into_iter().filter(|object| object.key.as_str() == prefix).map(Item::Here));
         }
     }
-    objects.sort_by(|one, other| one.key.cmp(&other.key));
+    let key = |item: &Item| match item {
+        Item::Here(object) | Item::Elsewhere(object) => object.key.clone(),
+    };
+    objects.sort_by_cached_key(key);
     Ok(())
 }
 
 /// The resources of a page, each with its digests if they are wanted.
-async fn items(call: &Call<'_>, objects: Vec<Object>) -> Result<Vec<Value>, Error> {
+async fn items(call: &Call<'_>, objects: Vec<Item>) -> Result<Vec<Value>, Error> {
     let shows = |name| call.mask.as_ref().is_none_or(|mask| mask.wants(&["items", name]));
     let shows_digests = shows("md5Hash") || shows("crc32c");
     let base = call.base();
     let mut items = Vec::with_capacity(objects.len());
     for object in objects {
-        let object = if shows_digests { known(call, object).await? } else { object };
+        let object = match object {
+            Item::Here(object) if shows_digests => known(call, object).await?,
+            Item::Here(object) | Item::Elsewhere(object) => object,
+        };
         items.push(resource::object(&object, &base));
     }
     Ok(items)

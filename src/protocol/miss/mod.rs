@@ -59,6 +59,7 @@ pub enum Tags {
 
 /// What has become of the read.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "made once a request and taken apart at once")]
 pub enum Missed {
     /// There is no such key. The outcome says why.
     Absent,

@@ -270,8 +270,7 @@ impl From<view::Error> for Error {
                     Kind::Loop => Code::LoopDetected,
                 };
                 Self {
-                    upstream: Some(upstream),
-                    retry_after: kind.retry_after(),
+                    upstream: Some(Box::new((kind, upstream))),
                     ..Self::with_message(code, error.to_string())
                 }
             }

@@ -15,6 +15,7 @@ use super::response;
 use crate::model::ConditionFailed;
 use crate::protocol::outcome::{Answered, Outcome};
 use crate::protocol::request::{RequestId, Response};
+use crate::protocol::trouble::Kind;
 use crate::xml::Writer;
 
 /// An answer of the S3 face that is not a success.
@@ -24,10 +25,8 @@ pub(in crate::s3) struct Error {
     code: Code,
     message: String,
     fields: Vec<(&'static str, String)>,
-    /// Which upstream has failed, if one has.
-    upstream: Option<String>,
-    /// After how many seconds it is worth while to ask again.
-    retry_after: Option<u64>,
+    /// Which upstream has failed, and how, if one has.
+    upstream: Option<Box<(Kind, String)>>,
     /// Logged, never sent.
     #[source]
     source: Option<Box<dyn StdError + Send + Sync>>,
@@ -36,14 +35,7 @@ pub(in crate::s3) struct Error {
 impl Error {
     /// An error in AWS's own words.
     pub(in crate::s3) fn new(code: Code) -> Self {
-        Self {
-            code,
-            message: code.message().to_owned(),
-            fields: Vec::new(),
-            upstream: None,
-            retry_after: None,
-            source: None,
-        }
+        Self { code, message: code.message().to_owned(), fields: Vec::new(), upstream: None, source: None }
     }
 
     /// An error in more precise words: what was wrong, with which value, and what to do.
@@ -113,7 +105,7 @@ impl Error {
         if let Some((_, size)) = self.fields.iter().find(|(name, _)| *name == "ActualObjectSize") {
             response::insert(answer.headers_mut(), "content-range", format_args!("bytes */{size}"));
         }
-        if let Some(seconds) = self.retry_after {
+        if let Some(seconds) = self.upstream.as_ref().and_then(|upstream| upstream.0.retry_after()) {
             response::insert(answer.headers_mut(), "retry-after", seconds);
         }
         answer
@@ -123,7 +115,7 @@ impl Error {
     pub(in crate::s3) fn note(&self, outcome: &mut Outcome) {
         outcome.code = Some(self.code.name());
         if let Some(upstream) = &self.upstream {
-            outcome.upstream_failed(upstream, self);
+            outcome.upstream_failed(&upstream.1, self);
             return;
         }
         match self.code.status() {

@@ -3,26 +3,23 @@
 //! AWS: `ListObjects`, `ListObjectsV2`.
 
 use crate::model::BucketName;
-use crate::protocol::listing::{self, Cursor, ListQuery, Page};
+use crate::protocol::listing::{Cursor, ListQuery, Page};
 use crate::protocol::request::Response;
 use crate::s3::call::Call;
 use crate::s3::error::Error;
 use crate::s3::request::{self, Encoding};
-use crate::s3::response;
-use crate::store::Listed;
+use crate::s3::{listed, response};
+use crate::view::Row;
 use crate::xml::Writer;
-
-/// AWS: `max-keys`: "The action returns up to 1,000 key names".
-const KEYS_MAX: usize = 1000;
 
 /// ListObjects (V1): pages go on by `marker`.
 ///
 /// S3: `NextMarker` is sent with a delimiter only; without one the client uses the last key.
-pub(super) fn list_objects(call: &Call<'_>, bucket: &BucketName) -> Result<Response, Error> {
+pub(super) async fn list_objects(call: &Call<'_>, bucket: &BucketName) -> Result<Response, Error> {
     let encoding = request::encoding(&call.query)?;
     let marker = call.query.get("marker").unwrap_or_default();
     let query = query(call, (!marker.is_empty()).then(|| Cursor::AfterKey(marker.to_owned())))?;
-    let page = page(call, bucket, &query)?;
+    let page = listed::page(call, bucket, &query).await?;
     Ok(response::xml("ListBucketResult", |xml| {
         xml.value("Name", bucket);
         xml.value("Prefix", encoding.apply(&query.prefix));
@@ -38,7 +35,7 @@ pub(super) fn list_objects(call: &Call<'_>, bucket: &BucketName) -> Result<Respo
 }
 
 /// ListObjectsV2: pages go on by an opaque token.
-pub(super) fn list_objects_v2(call: &Call<'_>, bucket: &BucketName) -> Result<Response, Error> {
+pub(super) async fn list_objects_v2(call: &Call<'_>, bucket: &BucketName) -> Result<Response, Error> {
     let encoding = request::encoding(&call.query)?;
     let token = call.query.get("continuation-token");
     let start_after = call.query.get("start-after").filter(|key| !key.is_empty());
@@ -51,7 +48,7 @@ pub(super) fn list_objects_v2(call: &Call<'_>, bucket: &BucketName) -> Result<Re
     };
     let fetch_owner = call.query.get("fetch-owner") == Some("true");
     let query = query(call, start)?;
-    let page = page(call, bucket, &query)?;
+    let page = listed::page(call, bucket, &query).await?;
     Ok(response::xml("ListBucketResult", |xml| {
         xml.value("Name", bucket);
         xml.value("Prefix", encoding.apply(&query.prefix));
@@ -72,33 +69,21 @@ fn query(call: &Call<'_>, start: Option<Cursor>) -> Result<ListQuery, Error> {
         prefix: call.query.get("prefix").unwrap_or_default().to_owned(),
         delimiter: call.query.get("delimiter").filter(|text| !text.is_empty()).map(str::to_owned),
         start,
-        keys_max: request::count(&call.query, "max-keys", KEYS_MAX)?,
+        keys_max: request::count(&call.query, "max-keys", listed::KEYS_MAX)?,
     })
 }
 
-fn page(call: &Call<'_>, bucket: &BucketName, query: &ListQuery) -> Result<Page<Listed>, Error> {
-    call.bucket_exists(bucket)?;
-    Ok(listing::page(query, |window| call.store().scan_objects(bucket, &window.objects()))?)
-}
-
-fn entries(xml: &mut Writer, page: &Page<Listed>, encoding: Encoding, with_owner: bool) {
-    for row in page.rows() {
+fn entries(xml: &mut Writer, page: &Page<Row>, encoding: Encoding, with_owner: bool) {
+    for object in listed::shown(page) {
         xml.element("Contents", |xml| {
-            xml.value("Key", encoding.apply(row.key.as_str()));
-            xml.value("LastModified", row.modified.iso());
-            xml.optional("ETag", row.etag.as_ref());
-            if let Some((algorithm, kind)) = row.checksum {
-                xml.value("ChecksumAlgorithm", algorithm.name());
-                xml.value("ChecksumType", kind.name());
-            }
-            xml.value("Size", row.size_bytes);
+            xml.value("Key", encoding.apply(object.key));
+            object.write_modified(xml);
+            object.write_content(xml);
             if with_owner {
-                xml.element("Owner", |xml| response::owner(xml, &row.owner));
+                object.write_owner(xml);
             }
             xml.value("StorageClass", "STANDARD");
         });
     }
-    for prefix in page.common_prefixes() {
-        xml.element("CommonPrefixes", |xml| xml.value("Prefix", encoding.apply(prefix)));
-    }
+    listed::write_common_prefixes(xml, page, encoding);
 }

@@ -5,6 +5,7 @@ mod bucket;
 mod copy_object;
 mod delete_object;
 mod get_object;
+mod list_object_versions;
 mod list_objects;
 mod multipart;
 mod object_tagging;
@@ -28,8 +29,11 @@ pub(super) async fn run(operation: Operation, target: Target, mut call: Call<'_>
         (O::HeadBucket, Bucket(name)) => bucket::head_bucket(&call, &name),
         (O::GetBucketLocation, Bucket(name)) => bucket::get_bucket_location(&call, &name),
         (O::GetBucketVersioning, Bucket(name)) => bucket::get_bucket_versioning(&call, &name),
-        (O::ListObjects, Bucket(name)) => list_objects::list_objects(&call, &name),
-        (O::ListObjectsV2, Bucket(name)) => list_objects::list_objects_v2(&call, &name),
+        (O::ListObjects, Bucket(name)) => list_objects::list_objects(&call, &name).await,
+        (O::ListObjectsV2, Bucket(name)) => list_objects::list_objects_v2(&call, &name).await,
+        (O::ListObjectVersions, Bucket(name)) => {
+            list_object_versions::list_object_versions(&call, &name).await
+        }
         (O::ListMultipartUploads, Bucket(name)) => multipart::list_multipart_uploads(&call, &name),
         (O::DeleteObjects, Bucket(name)) => delete_object::delete_objects(call, name).await,
 

@@ -3,6 +3,7 @@
 //! Real clients over real sockets are in `integration/clients`; here are the documents themselves.
 
 mod elsewhere;
+mod listings;
 
 use bytes::Bytes;
 use http::{Method, Request, StatusCode};

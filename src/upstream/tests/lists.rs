@@ -40,7 +40,9 @@ async fn a_page_is_asked_for_signed_and_read() {
     assert_eq!(requests[0].lines().next(), Some(format!("GET /prod?{query} HTTP/1.1").as_str()));
     let query = format!("{query}&start-after=pub%2F%C3%A4%20%26");
     assert_eq!(requests[1].lines().next(), Some(format!("GET /prod?{query} HTTP/1.1").as_str()));
-    requests.iter().for_each(|request| super::reads::verify(request));
+    for request in &requests {
+        super::reads::verify(request);
+    }
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use crate::fallback::{Place, ReadMethod, S3Upstream, Upstream, UrlPrefix};
 use crate::model::{ObjectKey, Timestamp};
 
 /// Far longer than anything here takes, so that no test passes by a time-out.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 /// For tests that wait for a time-out.
 const SHORT: Duration = Duration::from_millis(50);

@@ -77,7 +77,10 @@ impl<S: Sources> Listing<S> {
             };
             let delimiter = delimiter.as_ref().filter(rolls).cloned();
             let whole = Whole { prefix: scan.prefix.clone(), delimiter };
-            Merge::new(whole, &sources.live(), keys_max.saturating_add(1))
+            // Who can show nothing of it need not be asked, and cannot fail it.
+            let mut upstreams = sources.live();
+            upstreams.retain(|&upstream| sources.below(&scan.prefix, upstream) != Below::Hidden);
+            Merge::new(whole, &upstreams, keys_max.saturating_add(1))
         });
         merge.seek(from);
         let mut rows = Vec::new();

@@ -19,7 +19,7 @@ pub use merge::Listing;
 use super::{Error, View};
 use crate::fallback::{self, Below};
 use crate::model::BucketName;
-use crate::store::{self, InventoryRow, Listed, Origin, Scan};
+use crate::store::{self, InventoryRow, Listed, Origin, Scan, Start};
 use crate::upstream::{self, Hops, ListAsk, ListPage, Remote};
 
 /// One row of a merged listing.
@@ -79,7 +79,10 @@ pub struct Behind<'a> {
     hops: &'a Hops,
     listings: Vec<fallback::Listing<'a>>,
     covers: Vec<String>,
+    /// Whether there is an imported index.
     indexed: bool,
+    /// Whether upstreams may be asked.
+    asks: bool,
 }
 
 impl View {
@@ -98,16 +101,41 @@ impl View {
         keys_max: usize,
         hops: &'a Hops,
     ) -> Result<Listing<Behind<'a>>, Error> {
+        Ok(Listing::new(self.behind(bucket, hops)?, delimiter, keys_max))
+    }
+
+    /// What stands behind a bucket.
+    fn behind<'a>(&'a self, bucket: &'a BucketName, hops: &'a Hops) -> Result<Behind<'a>, Error> {
         let (covers, rows) = self.store().inventory_covers(bucket)?;
-        let sources = Behind {
+        Ok(Behind {
             view: self,
             bucket,
             hops,
             listings: self.fallback().listings(bucket),
             covers: covers.into_iter().map(|(prefix, _)| prefix).collect(),
             indexed: rows > 0,
+            asks: true,
+        })
+    }
+
+    /// Whether a listing of a bucket shows anything below a prefix, as far as that is known without
+    /// a request, or with as few as it takes.
+    pub async fn has_below(
+        &self,
+        bucket: &BucketName,
+        prefix: &str,
+        hops: &Hops,
+        asking: bool,
+    ) -> Result<bool, Error> {
+        let behind = self.behind(bucket, hops)?;
+        let sources = Behind { asks: asking, ..behind };
+        let first = Scan {
+            start: Start::At(prefix.to_owned()),
+            prefix: prefix.to_owned(),
+            limit: 1,
+            tombstones: true,
         };
-        Ok(Listing::new(sources, delimiter, keys_max))
+        Ok(!Listing::new(sources, None, 1).rows(&first).await?.is_empty())
     }
 
     /// The first `scan.limit` rows of a bucket that does not merge, without what is only cached.
@@ -148,7 +176,7 @@ fn written<R>(
         let last = rows.last().map(|row| about(row).0.to_owned());
         rows.retain(|row| about(row).1 == Origin::Written);
         let (false, Some(last)) = (exhausted || rows.len() >= scan.limit, last) else { return Ok(rows) };
-        further.start = store::Start::After(last);
+        further.start = Start::After(last);
         let more = rows_of(&further)?;
         exhausted = more.len() < further.limit;
         rows.extend(more);
@@ -169,7 +197,7 @@ impl Sources for Behind<'_> {
     }
 
     fn live(&self) -> Vec<usize> {
-        (0..self.listings.len()).filter(|&at| self.listings[at].live).collect()
+        (0..self.listings.len()).filter(|&at| self.asks && self.listings[at].live).collect()
     }
 
     fn begin(&self, upstream: usize, ask: ListAsk) -> JoinHandle<Result<Arc<ListPage>, upstream::Error>> {

@@ -82,3 +82,22 @@ async fn flights_end_with_the_view() {
     let (_, outcome) = read_along(&flying, ByteRange::whole(3 << 20)).await;
     assert!(matches!(outcome, Err(Error::Store(store::Error::Closed))), "{outcome:?}");
 }
+
+#[tokio::test]
+async fn a_full_disk_keeps_nobody_from_reading_production() {
+    let fixture = Fixture::new().await;
+    fixture.store.close().await;
+    let Fixture { view: last, production, store, folder } = fixture;
+    drop((last, store));
+    let full = Options { reserve_bytes: u64::MAX, ..Options::new(folder.path()) };
+    let store = Store::open(full).expect("the folder is free again");
+    let view = view(&store, &production, (CACHE, &[]), Config::default());
+    let fixture = Fixture { view, production, store, folder };
+    for (name, size) in [("small", 1000), ("large", 3 << 20)] {
+        fixture.production.serve(name, Served::new(pattern(size)));
+        let got = fixture.get(name).await;
+        assert!(matches!(got, Ok(Got::Proxied(200, bytes)) if bytes == pattern(size)), "{name}");
+        let failed = fixture.materialise(name).await;
+        assert!(matches!(failed, Err(Error::Store(store::Error::Full { .. }))), "{name}: {failed:?}");
+    }
+}

@@ -24,7 +24,7 @@ struct Fixture {
     view: View,
     production: Production,
     store: Store,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 fn bucket() -> BucketName {
@@ -66,7 +66,7 @@ impl Fixture {
         store.create_bucket(new).await.expect("a new bucket");
         let production = Production::start().await;
         let view = view(&store, &production, (text, &[]), config);
-        Self { view, production, store, _folder: folder }
+        Self { view, production, store, folder }
     }
 
     /// Another view of the same store and server.

@@ -95,3 +95,33 @@ async fn a_request_that_went_in_circles_does_not_wait_for_itself() {
     assert!(fixture.view.miss(miss).await.is_err_and(|error| looped(&error)));
     assert!(fixture.view.materialise(&bucket, &key, &hops).await.is_err_and(|error| looped(&error)));
 }
+
+#[tokio::test]
+async fn when_all_turns_are_taken_keys_wait_and_ranges_start_nothing() {
+    let fixture = Fixture::new().await;
+    let gate = Gate::new();
+    let flights = &fixture.view.0.flights;
+    let mut names: Vec<_> = (0..16).map(|number| format!("held-{number}")).collect();
+    names.push("late".to_owned());
+    for name in &names {
+        fixture.production.serve(name, Served::new(pattern(1000)).held_at(500, &gate));
+    }
+    let fallback = fixture.view.fallback();
+    for name in &names {
+        let (bucket, key) = (bucket(), key(name));
+        let upstream = fallback.source(&bucket, &key).expect("a rule").upstream;
+        drop(fixture.view.join(&bucket, &key, upstream, &Hops::default()).expect("a flight"));
+    }
+    while flights.has_turns() {
+        tokio::task::yield_now().await;
+    }
+    fixture.production.serve("other", Served::new(pattern(1000)));
+    assert!(matches!(fixture.get_range("other", "bytes=0-9").await, Ok(Got::Proxied(206, _))));
+    assert_eq!(fixture.view.stats().flights, 17, "nobody waits for the rest of it");
+    assert!(!fixture.production.asked().contains(&"GET late".to_owned()), "it waits for its turn");
+    gate.open();
+    for name in &names {
+        assert!(fixture.materialise(name).await.expect("it comes"), "{name}");
+    }
+    assert_eq!(fixture.production.asked().len(), 18, "each once");
+}

@@ -213,6 +213,7 @@ impl Sources for &World {
         assert!(self.upstreams[upstream].live, "this one must not be asked");
         let covered = self.covers.iter().any(|cover| ask.prefix.starts_with(cover));
         assert!(!covered, "nothing is left to ask below {:?}", ask.prefix);
+        assert!(self.below(&ask.prefix, upstream) != Below::Hidden, "nothing is seen below {:?}", ask.prefix);
         let instead = self.instead.lock().expect("no test panicked with it").pop();
         let answer = instead.unwrap_or_else(|| Ok(self.page(upstream, &ask)));
         self.asks.lock().expect("no test panicked with it").push((upstream, ask));

@@ -1,5 +1,7 @@
 //! Requests through the whole face, over a store of their own.
 
+mod elsewhere;
+
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt as _, Empty};
@@ -66,17 +68,28 @@ fn tree(hosts: &[&str], path: &str, buckets: &[&str]) -> Config {
 }
 
 fn fallback() -> Fallback {
+    fallback_of(&[("one", RULES)])
+}
+
+/// The rules of each bucket, with a release under test.
+fn fallback_of(buckets: &[(&str, &str)]) -> Fallback {
     #[derive(serde::Deserialize)]
     struct Rules {
         fallback: Vec<Rule>,
     }
-    let rules = toml::from_str::<Rules>(RULES).expect("rules").fallback;
+    let rules = buckets
+        .iter()
+        .map(|(name, rules)| (bucket(name), toml::from_str::<Rules>(rules).expect("rules").fallback));
     let release: ReleaseConfig = toml::from_str("under_test = [\"firefox-83.0-build2\"]").expect("a release");
-    Fallback::new([(bucket("one"), rules)], release, |_| None).expect("key pairs")
+    Fallback::new(rules, release, |_| None).expect("key pairs")
 }
 
 impl Stage {
     async fn new(trees: Vec<Config>) -> Self {
+        Self::over(fallback(), trees).await
+    }
+
+    async fn over(fallback: Fallback, trees: Vec<Config>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let clock = Clock::Fixed(Timestamp::from_ms(NOW_MS));
         let options = Options {
@@ -93,7 +106,7 @@ impl Stage {
         }
         let anonymous = ["read,list:one", "read,list:two"].map(|text| Grant::parse(text).expect("a grant"));
         let inner = Inner {
-            view: crate::view::View::over(store.clone(), fallback()),
+            view: crate::view::View::over(store.clone(), fallback),
             anonymous: anonymous.to_vec(),
             trees,
         };
@@ -434,7 +447,8 @@ async fn indexes_hold_more_than_a_page_of_a_listing() {
         stage.put("one", &format!("pub/many/{number:05}/a"), "1").await;
     }
     let answer = stage.get("/pub/many/").await;
-    assert_eq!(answer.body.matches("<td>Dir</td>").count(), 1011, "a thousand and ten, and the parent");
+    let directories = answer.body.matches("<td>Dir</td>").count();
+    assert_eq!(directories, 1011, "a thousand and ten, and the parent: {}", answer.body);
 }
 
 #[tokio::test]
@@ -461,4 +475,44 @@ async fn nothing_but_reading_is_allowed_and_paths_are_utf8() {
     assert_eq!(stage.get("/pub/%FF").await.status, StatusCode::BAD_REQUEST);
     let long = format!("/pub/{}", "a".repeat(2000));
     assert_eq!(stage.get(&long).await.status, StatusCode::NOT_FOUND);
+}
+
+fn indexed(keys: &[&str]) -> Vec<crate::store::InventoryRow> {
+    let row = |text: &&str| crate::store::InventoryRow {
+        key: key(text),
+        size_bytes: 2048,
+        modified: Some(Timestamp::from_seconds(1_500_000_000)),
+        etag: None,
+        md5: None,
+        crc32c: None,
+    };
+    keys.iter().map(row).collect()
+}
+
+#[tokio::test]
+async fn indexes_show_what_productions_imported_index_has() {
+    let stage = Stage::usual().await;
+    let keys = ["pub/a/1", "pub/a/2", "pub/a/b/3", "pub/denied/x", "else/x"];
+    stage.store.add_inventory(&bucket("one"), indexed(&keys)).await.expect("rows are kept");
+    stage.put("one", "pub/a/here", "x").await;
+    stage.delete("one", "pub/a/2").await;
+    let listed = stage.ask("GET", "ftp.example", "/pub/a/", &[("accept", "application/json")]).await;
+    assert_eq!(
+        listed.body,
+        r#"{"files":[{"last_modified":"2017-07-14T02:40:00Z","name":"1","size":2048},{"last_modified":"2026-11-20T21:20:19Z","name":"here","size":1}],"prefixes":["b/"]}"#
+    );
+    assert_eq!(stage.get("/pub/denied/").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_directory_of_the_imported_index_gets_the_slash_it_lacks() {
+    let stage = Stage::usual().await;
+    let keys = ["pub/a/b/1", "pub/denied/a/1"];
+    stage.store.add_inventory(&bucket("one"), indexed(&keys)).await.expect("rows are kept");
+    let answer = stage.get("/pub/a/b").await;
+    assert_eq!((answer.status, answer.header("location")), (StatusCode::FOUND, "/pub/a/b/"));
+    assert_eq!(stage.get("/pub/denied/a").await.status, StatusCode::NOT_FOUND);
+    stage.delete("one", "pub/a/b/1").await;
+    let gone = stage.get("/pub/a/b").await;
+    assert_eq!(gone.header("location"), "https://archive.mozilla.org/pub/a/b");
 }

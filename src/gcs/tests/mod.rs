@@ -1,5 +1,8 @@
 //! Requests through the face, in process, over a real store.
 
+mod elsewhere;
+mod listings;
+
 use std::pin::Pin;
 use std::task::Poll;
 use std::time::Instant;
@@ -26,8 +29,12 @@ struct Fixture {
 }
 
 fn service_of(store: &Store, anonymous: &[&str]) -> Service {
+    service_over(store, Fallback::default(), anonymous)
+}
+
+fn service_over(store: &Store, fallback: Fallback, anonymous: &[&str]) -> Service {
     Service::new(Inner {
-        view: crate::view::View::over(store.clone(), Fallback::default()),
+        view: crate::view::View::over(store.clone(), fallback),
         accounts: ServiceAccounts::none(),
         anonymous: anonymous.iter().map(|grant| Grant::parse(grant).expect("a grant")).collect(),
         limits: crate::protocol::Config::for_tests(),
