@@ -20,9 +20,9 @@ fn start(folder: &Path, production: &str) -> Server {
                       [[bucket]]\nname = \"stage\"\nanonymous = \"read-write\"\n"
         .to_owned();
     for (pattern, mode) in [("proxy/**", "proxy"), ("cache/**", "cache"), ("pub/**", "redirect")] {
-        config += &format!(
-            "[[bucket.fallback]]\nmatch = \"{pattern}\"\nmode = \"{mode}\"\nlist = \"local\"\nto = \"{production}\"\n"
-        );
+        let (pattern, mode) = (format!("match = \"{pattern}\"\n"), format!("mode = \"{mode}\"\n"));
+        let to = format!("list = \"local\"\nto = \"{production}\"\n");
+        config.extend(["[[bucket.fallback]]\n", &pattern, &mode, &to]);
     }
     config += "[[bucket.fallback]]\nmatch = \"deny/**\"\nmode = \"deny\"\n";
     config += "[[bucket]]\nname = \"closed\"\n";
@@ -172,7 +172,7 @@ fn every_number_of_a_receipt_is_what_was_counted_beside_it() {
     assert_eq!(numbers(folder.path(), &url), asked.counts, "a new stage has done nothing");
 
     asked.put("a", &[1; 1000], None);
-    asked.put("a", &[2; 70_000], Some(1000));
+    asked.put("a", &vec![2; 70_000], Some(1000));
     asked.put("b", b"", None);
     multipart(&mut asked, "multi", &[3; 12_345]);
     asked.send("PUT /stage/copy\nx-amz-copy-source: /stage/a\r\n", b"", 200);

@@ -204,7 +204,8 @@ fn a_bucket_is_copied_with_its_tags_and_metadata() {
     for (number, part) in (1..).zip(large.chunks(8 << 20)) {
         let path = format!("/prod/pub/large?partNumber={number}&uploadId={id}");
         let tag = signed(&production, "PUT", &path, &[], part).header("etag").expect("a tag").to_owned();
-        parts += &format!("<Part><PartNumber>{number}</PartNumber><ETag>{tag}</ETag></Part>");
+        let number = format!("<PartNumber>{number}</PartNumber>");
+        parts.extend(["<Part>", &number, "<ETag>", &tag, "</ETag></Part>"]);
     }
     let document = format!("<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>");
     signed(&production, "POST", &format!("/prod/pub/large?uploadId={id}"), &[], document.as_bytes());

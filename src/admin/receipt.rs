@@ -19,10 +19,10 @@ pub(super) async fn get(service: &Inner, now: Timestamp) -> Result<Response, Ref
     let looked = tokio::task::spawn_blocking(move || Ok((store.tally()?, store.holdings()?))).await;
     // The runtime drops blocking work only while it shuts down.
     let (tallied, holdings) = looked.unwrap_or(Err(Error::Closed))?;
-    Ok(response::json(StatusCode::OK, &receipt(tallied, holdings, now)))
+    Ok(response::json(StatusCode::OK, &receipt(tallied, &holdings, now)))
 }
 
-fn receipt(tallied: Tallied, holdings: Vec<Holding>, now: Timestamp) -> Receipt {
+fn receipt(tallied: Tallied, holdings: &[Holding], now: Timestamp) -> Receipt {
     let mut receipt = Receipt {
         since: tallied.since.iso().to_string(),
         until: now.iso().to_string(),
@@ -30,7 +30,7 @@ fn receipt(tallied: Tallied, holdings: Vec<Holding>, now: Timestamp) -> Receipt 
         read: Reads::default(),
         production: Vec::new(),
         refused: NotAnswered::default(),
-        buckets: holdings.into_iter().map(held).collect(),
+        buckets: holdings.iter().map(held).collect(),
     };
     let mut production = BTreeMap::new();
     for total in tallied.totals {
@@ -87,7 +87,7 @@ fn done(total: &Total) -> Done {
     }
 }
 
-fn held(holding: Holding) -> Held {
+fn held(holding: &Holding) -> Held {
     let sum = |amount: Amount| Sum { objects: amount.count, bytes: amount.bytes };
     Held {
         bucket: holding.bucket.to_string(),
@@ -117,7 +117,7 @@ mod tests {
             last: time,
         };
         let totals: Vec<_> = (0..).zip(Counted::ALL).map(total).collect();
-        let receipt = receipt(Tallied { since: time, totals }, Vec::new(), time);
+        let receipt = receipt(Tallied { since: time, totals }, &[], time);
         let text = serde_json::to_string(&receipt).expect("plain data");
         let numbers: BTreeSet<u64> = text
             .split(|letter: char| !letter.is_ascii_digit())

@@ -77,7 +77,7 @@ fn text(receipt: &Receipt) -> String {
         ("Here now", buckets.iter().map(held).collect()),
     ];
     for (title, lines) in sections {
-        text += &format!("\n{title}\n");
+        text.extend(["\n", title, "\n"]);
         text += if lines.is_empty() { "  nothing\n" } else { &lines };
     }
     text

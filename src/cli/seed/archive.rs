@@ -74,7 +74,7 @@ fn relative(path: &Path) -> Result<String, &'static str> {
         match component {
             Component::CurDir => {}
             Component::Normal(step) => {
-                steps.push(step.to_str().ok_or("its name is not UTF-8, which keys are")?)
+                steps.push(step.to_str().ok_or("its name is not UTF-8, which keys are")?);
             }
             Component::ParentDir => return Err("its name leads up, out of the file"),
             Component::RootDir | Component::Prefix(_) => return Err("its name is absolute"),

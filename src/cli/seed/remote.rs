@@ -28,7 +28,7 @@ pub(super) async fn bucket(client: Client, upstream: Arc<Upstream>, prefix: &str
         for entry in &page.entries {
             let ListEntry::Object(remote) = entry else { continue };
             let there = &remote.key;
-            ask.start_after = there.as_str().to_owned();
+            there.as_str().clone_into(&mut ask.start_after);
             let name = upstream.name() + there.as_str();
             // Folders that a console has made are keys that end in a slash: objects like any other.
             let below = there.as_str().strip_prefix(prefix).unwrap_or(there.as_str());

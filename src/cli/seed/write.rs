@@ -229,17 +229,19 @@ impl Writer {
                 store.complete_upload(complete).await?;
             }
             Access::There(caller) => {
-                let listed: String = parts
-                    .iter()
-                    .map(|part| {
-                        format!(
-                            "<Part><PartNumber>{}</PartNumber><ETag>{}</ETag></Part>",
-                            part.number.get(),
-                            part.etag.as_str()
-                        )
-                    })
-                    .collect();
-                let document = format!("<CompleteMultipartUpload>{listed}</CompleteMultipartUpload>");
+                let mut document = "<CompleteMultipartUpload>".to_owned();
+                for CompletedPart { number, etag, .. } in &parts {
+                    let number = number.to_string();
+                    let (number, etag) = (number.as_str(), etag.as_str());
+                    document.extend([
+                        "<Part><PartNumber>",
+                        number,
+                        "</PartNumber><ETag>",
+                        etag,
+                        "</ETag></Part>",
+                    ]);
+                }
+                document += "</CompleteMultipartUpload>";
                 let path = self.path(&upload.key, &upload_query(upload));
                 let request = request(Method::POST, &path, Full::new(Bytes::from(document)))?;
                 let (_, text) = answered(caller.send(request).await?)?;
