@@ -29,9 +29,8 @@ pub(super) fn authenticate(
     context: &Context,
     request: &Request,
 ) -> Result<Caller, Refusal> {
-    if let Some(pair) = basic(request.headers()) {
-        let holder = pair.and_then(|(id, secret)| holder(credentials, &id, &secret));
-        let holder = holder
+    if let Some((id, secret)) = basic(request.headers()) {
+        let holder = holder(credentials, &id, &secret)
             .ok_or_else(|| Refusal::Unauthenticated("the access key id or the secret is wrong".to_owned()))?;
         return Ok(Caller { identity: Identity::holder(holder), payload: Payload::Unsigned });
     }
@@ -54,18 +53,16 @@ pub(super) fn authenticate(
     Ok(Caller { identity: authenticated.identity, payload: authenticated.payload })
 }
 
-/// The user and the password of HTTP Basic; `Some(None)` if they do not read. RFC 7617.
-fn basic(headers: &HeaderMap) -> Option<Option<(String, String)>> {
+/// The user and the password of HTTP Basic; nobody's, empty ones, if they do not read. RFC 7617.
+fn basic(headers: &HeaderMap) -> Option<(String, String)> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, encoded) = value.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
     let decoded = BASE64_STANDARD.decode(encoded.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    Some(decoded.and_then(|pair| {
-        let (id, secret) = pair.split_once(':')?;
-        Some((id.to_owned(), secret.to_owned()))
-    }))
+    let (id, secret) = decoded.as_deref().and_then(|pair| pair.split_once(':')).unwrap_or_default();
+    Some((id.to_owned(), secret.to_owned()))
 }
 
 /// The credential, if the secret is its.

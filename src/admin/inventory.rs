@@ -79,10 +79,10 @@ pub(super) struct Lines {
 
 impl Lines {
     /// The lines of a request's body.
-    pub(super) fn new(headers: &HeaderMap, payload: Payload, body: RequestBody) -> Result<Self, Refusal> {
+    pub(super) fn new(headers: &HeaderMap, payload: &Payload, body: RequestBody) -> Result<Self, Refusal> {
         let signed = match payload {
             Payload::Unsigned => None,
-            Payload::Sha256(promised) => Some((promised, Sha256::new())),
+            Payload::Sha256(promised) => Some((*promised, Sha256::new())),
             Payload::Streaming(_) | Payload::StreamingUnsignedTrailer => {
                 let told = "an import cannot be in signed chunks: sign its SHA-256 or UNSIGNED-PAYLOAD";
                 return Err(Refusal::Malformed(told.to_owned()));

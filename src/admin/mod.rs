@@ -148,13 +148,13 @@ impl Call<'_> {
             Operation::GetMetrics | Operation::GetReceipt | Operation::ListUpstreams => {
                 self.of_stage(operation).await
             }
-            Operation::ListStored => stored::list(store, bucket, &self.query).await,
+            Operation::ListStored => stored::list(store, bucket, &self.query),
             Operation::ListTombstones => stored::tombstones(store, bucket, &self.query).await,
             Operation::Undelete => undelete::undelete(store, bucket, self.document().await?).await,
             Operation::GetInventory => inventory::get(store, bucket),
             Operation::ImportInventory => {
                 let cover = self.query.get("cover").map(str::to_owned);
-                let lines = inventory::Lines::new(&self.headers, self.payload, self.body)?;
+                let lines = inventory::Lines::new(&self.headers, &self.payload, self.body)?;
                 inventory::import(store, bucket, lines, cover, self.now).await
             }
             Operation::DropInventory => {

@@ -51,7 +51,6 @@ impl From<InvalidQuery> for Refusal {
 impl Refusal {
     fn status(&self) -> StatusCode {
         match self {
-            Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
@@ -59,7 +58,7 @@ impl Refusal {
             Self::Store(error) | Self::Intake(IntakeError::Store(error)) => of_store(error),
             Self::Intake(IntakeError::Body(BodyError::TimedOut)) => StatusCode::REQUEST_TIMEOUT,
             Self::Intake(IntakeError::DocumentTooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Intake(_) => StatusCode::BAD_REQUEST,
+            Self::Malformed(_) | Self::Intake(_) => StatusCode::BAD_REQUEST,
         }
     }
 

@@ -32,7 +32,10 @@ pub(super) enum Operation {
     KeepCrawl,
 }
 
-/// Every route. `{bucket}` stands for a bucket's name.
+/// What stands for a bucket's name.
+const BUCKET: &str = "{bucket}";
+
+/// Every route.
 const ROUTES: &[(&str, &str, Operation)] = &[
     ("GET", "/-/metrics", Operation::GetMetrics),
     ("GET", "/-/api/v1/receipt", Operation::GetReceipt),
@@ -79,14 +82,13 @@ pub(super) fn route(method: &Method, path: &str) -> Result<Route, Refusal> {
     let method = if *method == Method::HEAD { "GET" } else { method.as_str() };
     let mut allowed = Vec::new();
     for (known, pattern, operation) in ROUTES {
-        let Some(bucket) = matched(pattern, path) else { continue };
+        let Some(name) = matched(pattern, path) else { continue };
         if *known != method {
             allowed.push(*known);
             continue;
         }
-        let bucket = bucket
-            .map(|name| BucketName::parse(name).map_err(|error| Refusal::Malformed(error.to_string())))
-            .transpose()?;
+        let bucket = BucketName::parse(name).map_err(|error| Refusal::Malformed(error.to_string()));
+        let bucket = pattern.contains(BUCKET).then_some(bucket).transpose()?;
         return Ok(Route { operation: *operation, bucket });
     }
     if allowed.is_empty() {
@@ -99,13 +101,12 @@ pub(super) fn route(method: &Method, path: &str) -> Result<Route, Refusal> {
     }
 }
 
-/// The bucket that a path names, `Some(None)` where the pattern names none, `None` if it is another.
-fn matched<'path>(pattern: &str, path: &'path str) -> Option<Option<&'path str>> {
-    let Some((before, after)) = pattern.split_once("{bucket}") else {
-        return (pattern == path).then_some(None);
+/// The name of the bucket in a path, empty where the pattern has none; `None` if it is another path.
+fn matched<'path>(pattern: &str, path: &'path str) -> Option<&'path str> {
+    let Some((before, after)) = pattern.split_once(BUCKET) else {
+        return (pattern == path).then_some("");
     };
-    let name = path.strip_prefix(before)?.strip_suffix(after)?;
-    (!name.contains('/')).then_some(Some(name))
+    path.strip_prefix(before)?.strip_suffix(after).filter(|name| !name.contains('/'))
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ impl Page {
 }
 
 /// Objects, with `?tombstones=true` tombstones among them.
-pub(super) async fn list(store: &Store, bucket: &BucketName, query: &Query) -> Result<Response, Refusal> {
+pub(super) fn list(store: &Store, bucket: &BucketName, query: &Query) -> Result<Response, Refusal> {
     let page = Page::read(query)?;
     let tombstones = match query.get("tombstones") {
         None | Some("false") => false,

@@ -169,9 +169,9 @@ fn json_line(document: &impl serde::Serialize) -> String {
 fn plain(key: &str) -> String {
     key.chars().fold(String::new(), |mut text, letter| {
         if letter.is_control() {
-            text.extend(letter.escape_default())
+            text.extend(letter.escape_default());
         } else {
-            text.push(letter)
+            text.push(letter);
         }
         text
     })

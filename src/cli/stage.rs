@@ -20,7 +20,7 @@ use aws_sigv4::sign::v4;
 use bytes::Bytes;
 use http::response::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
-use http_body::{Body, Frame, SizeHint};
+use http_body::{Body, Frame};
 use http_body_util::{BodyExt as _, Full};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -108,8 +108,10 @@ pub(super) fn with<T>(
 pub(super) fn of_bucket(bucket: &BucketName, resource: &str, query: &[(&str, &str)]) -> String {
     let mut path = format!("/-/api/v1/buckets/{bucket}/{resource}");
     for (index, (name, value)) in query.iter().enumerate() {
-        let value = percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC);
-        path += &format!("{}{name}={value}", if index == 0 { '?' } else { '&' });
+        path.push(if index == 0 { '?' } else { '&' });
+        path.push_str(name);
+        path.push('=');
+        path.extend(percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC));
     }
     path
 }
@@ -215,10 +217,11 @@ impl Stage {
         path: &str,
         payload: Payload,
     ) -> Result<T, Failure> {
-        let mut request = Request::new(payload.body());
+        let (body, length) = payload.body();
+        let mut request = Request::new(body);
         *request.method_mut() = method;
         *request.uri_mut() = path.parse().map_err(|_| Failure::Usage(format!("{path:?} cannot be asked")))?;
-        if let Some(length) = request.body().size_hint().exact() {
+        if let Some(length) = length {
             request.headers_mut().insert(header::CONTENT_LENGTH, length.into());
         }
         let (status, text) = match &self.0 {
@@ -328,14 +331,18 @@ fn signature<B>(
 }
 
 impl Payload {
-    fn body(self) -> RequestBody {
+    /// The body, and its length where that is known.
+    fn body(self) -> (RequestBody, Option<u64>) {
         let uncounted = ByteCount::default();
         match self {
-            Self::Nothing => receive(Full::new(Bytes::new()), uncounted),
-            Self::Document(text) => receive(Full::new(Bytes::from(text)), uncounted),
+            Self::Nothing => (receive(Full::new(Bytes::new()), uncounted), Some(0)),
+            Self::Document(text) => {
+                let length = text.len() as u64;
+                (receive(Full::new(Bytes::from(text)), uncounted), Some(length))
+            }
             Self::Lines { file, tell } => {
                 let size = file.metadata().ok().map(|metadata| metadata.len());
-                receive(FileBody { file, left: size, tell }, uncounted)
+                (receive(FileBody { file, tell }, uncounted), size)
             }
         }
     }
@@ -344,7 +351,6 @@ impl Payload {
 /// A file as a body. It is read where it is polled: nothing else happens in a command meanwhile.
 struct FileBody {
     file: File,
-    left: Option<u64>,
     tell: Box<dyn Fn(u64) + Send + Sync>,
 }
 
@@ -361,15 +367,10 @@ impl Body for FileBody {
             Ok(0) => Poll::Ready(None),
             Ok(length) => {
                 chunk.truncate(length);
-                self.left = self.left.map(|left| left.saturating_sub(length as u64));
                 (self.tell)(length as u64);
                 Poll::Ready(Some(Ok(Frame::data(chunk.into()))))
             }
             Err(error) => Poll::Ready(Some(Err(BodyError::Interrupted(Box::new(error))))),
         }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.left.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }

@@ -160,6 +160,27 @@ mod tests {
     use prometheus_client::registry::Registry;
 
     use super::{Measured, Meter};
+    use crate::store::{Amount, Counted, Options, Store};
+
+    #[tokio::test]
+    async fn what_the_store_could_not_be_told_is_told_the_next_time() {
+        let meter = Meter::default();
+        let open = || {
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            (Store::open(Options::new(folder.path())).expect("an empty folder"), folder)
+        };
+        let ((closed, _one), (store, _other)) = (open(), open());
+        closed.close().await;
+        meter.tally(Counted::ReadHere, "", 5);
+        meter.flush(&closed).await.expect_err("it is closed");
+        meter.tally(Counted::ReadHere, "", 6);
+        for _ in 0..2 {
+            meter.flush(&store).await.expect("told, and then there is nothing to tell");
+        }
+        let totals = store.tally().expect("the index answers").totals;
+        let [total] = totals.as_slice() else { panic!("one count, not {totals:?}") };
+        assert_eq!((total.counted, total.amount), (Counted::ReadHere, Amount { count: 2, bytes: 11 }));
+    }
 
     #[test]
     fn requests_are_counted_by_words_of_ours() {

@@ -197,13 +197,13 @@ fn columns(
 
 /// The reason alone: the place is told already.
 fn without_place(error: &csv::Error) -> String {
-    match error.kind() {
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("it has {len} columns, the header has {expected_len}")
-        }
-        csv::ErrorKind::Utf8 { .. } => "it is not UTF-8".to_owned(),
-        _ => error.to_string(),
+    if let csv::ErrorKind::UnequalLengths { expected_len, len, .. } = error.kind() {
+        return format!("it has {len} columns, the header has {expected_len}");
     }
+    if matches!(error.kind(), csv::ErrorKind::Utf8 { .. }) {
+        return "it is not UTF-8".to_owned();
+    }
+    error.to_string()
 }
 
 fn archive(

@@ -86,11 +86,10 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Result<Ex
         let mut last = Instant::now();
         let crawled = crawl.run(arguments.restart, |seen| teller.tell(seen, &mut last)).await;
         teller.finish();
-        let seen = crawled?;
+        let seen = crawled.inspect_err(|_| {
+            complain("understudy: what was found so far is kept; the same command goes on from there");
+        })?;
         Ok((seen, stage.get::<Inventory>(&of_bucket(&arguments.bucket, "inventory", &[])).await?))
-    })
-    .inspect_err(|_| {
-        complain("understudy: what was found so far is kept; the same command goes on from there")
     })?;
     print(&if arguments.json {
         crate::cli::json_text(&serde_json::json!({
