@@ -275,3 +275,28 @@ fn a_servers_index_is_copied_from_folder_to_folder() {
     let refused = seed(folder.path(), &[&nowhere], &[]);
     assert!(refused.status.code() == Some(1) && text(&refused).contains("404"), "{refused:?}");
 }
+
+#[test]
+fn a_seed_that_was_killed_goes_on_where_it_was() {
+    let source = tempfile::tempdir().expect("a temporary folder can be made");
+    let files = 400;
+    for number in 0..files {
+        write(source.path(), &format!("{number}"), &pattern(1000 + number));
+    }
+    let path = source.path().to_str().expect("UTF-8");
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let server = start(folder.path());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_understudy"));
+    forget_environment(&mut command);
+    command.args(["seed", path, "--jobs", "1", "--bucket", "stage", "--data-dir"]).arg(folder.path());
+    let mut child = command.spawn().expect("the understudy binary was built for this test");
+    let put = |lines: &[String]| lines.iter().filter(|line| line.contains("\"PutObject\"")).count();
+    let begun = server.journal().wait_for(|lines, _| (put(lines) >= 20).then_some(()));
+    child.kill().expect("it may have ended, but not been waited for");
+    child.wait().expect("a child can be waited for");
+    begun.expect("objects are written");
+    let (copied, present, failed) = told(folder.path(), &[path], &[]);
+    assert_eq!((copied + present, failed), (files as u64, NONE.to_vec()));
+    assert!(present >= 20, "{present}");
+    assert_eq!(told(folder.path(), &[path], &[]), (0, files as u64, NONE.to_vec()));
+}

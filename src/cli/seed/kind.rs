@@ -52,7 +52,7 @@ mod tests {
             ("target.tar.bz2", "application/octet-stream"),
             ("target.json", "application/json"),
             ("index.html", "text/html"),
-            ("setup.exe", "application/vnd.microsoft.portable-executable"),
+            ("style.css", "text/css"),
             ("a.unheard-of", "application/octet-stream"),
             ("folder.txt/file", "application/octet-stream"),
             ("", "application/octet-stream"),
