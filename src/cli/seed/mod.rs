@@ -9,6 +9,7 @@ mod folder;
 mod found;
 mod item;
 mod kind;
+mod piped;
 mod plan;
 mod present;
 mod remote;

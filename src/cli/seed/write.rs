@@ -4,19 +4,18 @@
 //! its source has said is never written.
 
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::response::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
-use http_body::{Body, Frame, SizeHint};
+use http_body::Body;
 use http_body_util::Full;
 use md5::{Digest as _, Md5};
-use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::mpsc::{Sender, channel};
 
 use super::item::{Bytestream, Item, Opened};
+use super::piped::Piped;
 use super::plan::{Pieces, pieces};
 use super::tell::Progress;
 use crate::cli::failure::Failure;
@@ -320,38 +319,6 @@ async fn feed(sender: Sender<io::Result<Bytes>>, portion: &mut Portion<'_>) -> R
                 return Err(failure);
             }
         }
-    }
-}
-
-/// Bytes that somebody else sends along.
-struct Piped {
-    bytes: Receiver<io::Result<Bytes>>,
-    left: u64,
-}
-
-impl Body for Piped {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        self.bytes.poll_recv(context).map(|received| {
-            received.map(|bytes| {
-                let bytes = bytes?;
-                self.left = self.left.saturating_sub(bytes.len() as u64);
-                Ok(Frame::data(bytes))
-            })
-        })
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.left == 0
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
     }
 }
 
