@@ -8,8 +8,13 @@ mod production;
 #[expect(dead_code, reason = "other tests kill their server and read what it prints")]
 #[path = "../harness/server.rs"]
 mod server;
+#[expect(dead_code, reason = "chunks are not signed here")]
+#[path = "../harness/sigv4.rs"]
+mod sigv4;
 
 mod health;
+mod receipt;
+mod seed;
 mod settings;
 mod stage;
 mod stop;

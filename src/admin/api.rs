@@ -159,6 +159,124 @@ pub struct UpstreamHealth {
     pub bytes: u64,
 }
 
+/// `GET /-/api/v1/receipt`: what was done with the stage, and what it holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// Since when is counted.
+    pub since: String,
+    /// As of when.
+    pub until: String,
+    /// What clients changed.
+    pub written: Written,
+    /// Downloads that were answered here, and questions for what is known of an object.
+    pub read: Reads,
+    /// What was had from production, by upstream.
+    pub production: Vec<FromUpstream>,
+    /// What was not answered.
+    pub refused: NotAnswered,
+    /// What every bucket holds.
+    pub buckets: Vec<Held>,
+}
+
+/// How often something was done.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {
+    /// How often.
+    pub count: u64,
+    /// With how many bytes.
+    pub bytes: u64,
+    /// When first; without it, never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<String>,
+    /// When last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<String>,
+}
+
+/// What clients changed. It is exact, also after a crash.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Written {
+    /// Objects that were uploaded.
+    pub uploaded: Done,
+    /// Objects that were replaced by an upload or a copy.
+    pub overwritten: Done,
+    /// Objects that were made of other objects.
+    pub copied: Done,
+    /// Objects that were deleted.
+    pub deleted: Done,
+    /// Deletes that hide what production has.
+    pub tombstones: Done,
+    /// Of these, those that were taken back.
+    pub undeleted: Done,
+}
+
+/// Downloads by where the bytes were.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reads {
+    /// Of what was written here.
+    pub here: Done,
+    /// Of what is kept of production.
+    pub cached: Done,
+    /// HEAD requests and the like, wherever the answer was.
+    pub looked_up: Done,
+}
+
+/// What was had from an upstream.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FromUpstream {
+    /// Its name.
+    pub upstream: String,
+    /// Downloads that were sent there.
+    pub redirected: Done,
+    /// Downloads that were sent there with a signed link.
+    pub presigned: Done,
+    /// Downloads that were passed on from there.
+    pub proxied: Done,
+    /// Downloads along with a fetch.
+    pub filled: Done,
+    /// Objects that were fetched and kept.
+    pub fetched: Done,
+    /// Requests that it failed.
+    pub failed: Done,
+}
+
+/// What was not answered, and why not.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotAnswered {
+    /// Reads of the release under test that is not here: production was not asked.
+    pub under_test: Done,
+    /// Reads of what was deleted here: production was not asked.
+    pub hidden: Done,
+    /// Reads that a rule denies.
+    pub denied: Done,
+    /// Reads of what is nowhere.
+    pub absent: Done,
+    /// Requests without the right to be answered.
+    pub forbidden: Done,
+}
+
+/// What a bucket holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Its name.
+    pub bucket: String,
+    /// Objects that were written here.
+    pub written: Sum,
+    /// Objects that are kept of production.
+    pub cached: Sum,
+    /// Keys that were deleted here and are hidden in production.
+    pub tombstones: u64,
+}
+
+/// How many objects, of how many bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sum {
+    /// Objects.
+    pub objects: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
 /// Every refusal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {

@@ -9,6 +9,7 @@ pub mod api;
 mod crawl;
 mod inventory;
 mod metrics;
+mod receipt;
 mod refusal;
 mod response;
 mod route;
@@ -119,15 +120,16 @@ impl Service {
         let (parts, body) = request.into_parts();
         let query = Query::parse(parts.uri.query().unwrap_or_default())?;
         let call = Call { service: &self.0, query, headers: parts.headers, payload, body, now };
-        let Some(bucket) = &route.bucket else { return call.of_stage(route.operation) };
+        let Some(bucket) = &route.bucket else { return call.of_stage(route.operation).await };
         call.of_bucket(route.operation, bucket).await
     }
 }
 
 impl Call<'_> {
-    fn of_stage(&self, operation: Operation) -> Result<Response, Refusal> {
+    async fn of_stage(&self, operation: Operation) -> Result<Response, Refusal> {
         match operation {
             Operation::GetMetrics => Ok(metrics::get(self.service)),
+            Operation::GetReceipt => receipt::get(self.service, self.now).await,
             Operation::ListUpstreams => Ok(upstreams::list(&self.service.view)),
             Operation::ListStored
             | Operation::ListTombstones
@@ -143,7 +145,9 @@ impl Call<'_> {
     async fn of_bucket(self, operation: Operation, bucket: &BucketName) -> Result<Response, Refusal> {
         let store = self.service.view.store();
         match operation {
-            Operation::GetMetrics | Operation::ListUpstreams => self.of_stage(operation),
+            Operation::GetMetrics | Operation::GetReceipt | Operation::ListUpstreams => {
+                self.of_stage(operation).await
+            }
             Operation::ListStored => stored::list(store, bucket, &self.query),
             Operation::ListTombstones => stored::tombstones(store, bucket, &self.query).await,
             Operation::Undelete => undelete::undelete(store, bucket, self.document().await?).await,

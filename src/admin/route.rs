@@ -10,6 +10,8 @@ use crate::model::BucketName;
 pub(super) enum Operation {
     /// Counts, for Prometheus.
     GetMetrics,
+    /// What was done with the stage, and what it holds.
+    GetReceipt,
     /// How production is.
     ListUpstreams,
     /// What is stored here.
@@ -36,6 +38,7 @@ const BUCKET: &str = "{bucket}";
 /// Every route.
 const ROUTES: &[(&str, &str, Operation)] = &[
     ("GET", "/-/metrics", Operation::GetMetrics),
+    ("GET", "/-/api/v1/receipt", Operation::GetReceipt),
     ("GET", "/-/api/v1/upstreams", Operation::ListUpstreams),
     ("GET", "/-/api/v1/buckets/{bucket}/objects", Operation::ListStored),
     ("GET", "/-/api/v1/buckets/{bucket}/tombstones", Operation::ListTombstones),
@@ -60,6 +63,7 @@ impl Operation {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::GetMetrics => "GetMetrics",
+            Self::GetReceipt => "GetReceipt",
             Self::ListUpstreams => "ListUpstreams",
             Self::ListStored => "ListStored",
             Self::ListTombstones => "ListTombstones",
@@ -117,6 +121,7 @@ mod tests {
         for (method, path, operation, bucket) in [
             ("GET", "/-/metrics", Operation::GetMetrics, None),
             ("HEAD", "/-/metrics", Operation::GetMetrics, None),
+            ("GET", "/-/api/v1/receipt", Operation::GetReceipt, None),
             ("GET", "/-/api/v1/upstreams", Operation::ListUpstreams, None),
             ("GET", "/-/api/v1/buckets/stage/objects", Operation::ListStored, Some("stage")),
             ("GET", "/-/api/v1/buckets/stage/tombstones", Operation::ListTombstones, Some("stage")),

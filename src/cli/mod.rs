@@ -12,6 +12,8 @@ mod fsck;
 mod heartbeat;
 mod ls;
 mod presign;
+mod receipt;
+mod seed;
 mod serve;
 mod serving;
 mod stage;
@@ -70,6 +72,10 @@ enum Command {
     Ls(ls::Arguments),
     /// Let production show again what was deleted here
     Undelete(undelete::Arguments),
+    /// Say what was done with the stage, and what it holds
+    Receipt(receipt::Arguments),
+    /// Copy objects into the stage: from a folder, a tar file, a bucket or a server's index
+    Seed(seed::Arguments),
     /// What is known of production: import lists of it, and say how it is
     #[command(subcommand)]
     Upstream(upstream::Command),
@@ -115,6 +121,8 @@ fn run(arguments: impl IntoIterator<Item = OsString>, environment: &Environment)
         Some(Command::Check(arguments)) => check::run(&arguments, environment),
         Some(Command::Ls(arguments)) => ls::run(&arguments, environment),
         Some(Command::Undelete(arguments)) => undelete::run(&arguments, environment),
+        Some(Command::Receipt(arguments)) => receipt::run(&arguments, environment),
+        Some(Command::Seed(arguments)) => seed::run(&arguments, environment),
         Some(Command::Upstream(command)) => upstream::run(&command, environment),
         Some(Command::Fsck(arguments)) => fsck::run(&arguments, environment),
     };

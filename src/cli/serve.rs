@@ -34,6 +34,9 @@ pub(super) struct Arguments {
 const BLOCKING_THREADS_MAX: usize = 64;
 const BLOCKING_THREAD_KEEP_ALIVE: Duration = Duration::from_secs(5);
 
+/// How often the store is told what was read: a crash forgets so much of it.
+const FLUSH_INTERVAL: Duration = Duration::from_secs(5);
+
 /// Serves until a signal comes.
 pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Result<ExitCode, Failure> {
     let mut settings = Settings::load(&arguments.settings.layer()?, environment)?;
@@ -71,7 +74,8 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     let (known, secret) = known_credentials(&settings)?;
     let first = welcome::most_able(&known).cloned();
     make_buckets(&store, &settings, first.as_ref()).await?;
-    let faces = faces(&settings, &store, known)?;
+    let meter = Meter::default();
+    let faces = faces(&settings, &store, known, &meter)?;
     let announced = serving(&settings, &listener)?;
     if let Some(credential) = &first {
         print(&welcome_text(&settings, &listener, &store, credential, secret)?)?;
@@ -84,11 +88,30 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     );
     let temporary = settings.ephemeral().then(|| settings.store.data_dir.clone());
     let stop = stop(signals, temporary);
+    let flushing = tokio::spawn(flush(meter.clone(), store.clone())).abort_handle();
     let stopped = listener.serve(move |arrival, request| faces.clone().answer(arrival, request), stop).await;
     drop(announced);
+    flushing.abort();
+    tell(&meter, &store).await;
     store.close().await;
     tracing::info!(cut_off = stopped.cut_off, "stopped");
     Ok(())
+}
+
+/// Tells the store every few seconds what was read, for the receipt.
+async fn flush(meter: Meter, store: Store) {
+    let mut ticks = tokio::time::interval(FLUSH_INTERVAL);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        tell(&meter, &store).await;
+    }
+}
+
+async fn tell(meter: &Meter, store: &Store) {
+    if let Err(error) = meter.flush(store).await {
+        tracing::warn!(%error, "what was read could not be noted for the receipt");
+    }
 }
 
 /// Writes down how commands on this machine reach the server.
@@ -161,10 +184,14 @@ pub(super) fn view(settings: &Settings, store: &Store) -> Result<View, Failure> 
     }))
 }
 
-fn faces(settings: &Settings, store: &Store, known: Vec<Credential>) -> Result<Faces, Failure> {
+fn faces(
+    settings: &Settings,
+    store: &Store,
+    known: Vec<Credential>,
+    meter: &Meter,
+) -> Result<Faces, Failure> {
     let view = view(settings, store)?;
     let credentials = Credentials::new(known)?;
-    let meter = Meter::default();
     let s3 = s3::Service::new(s3::Inner {
         view: view.clone(),
         credentials: credentials.clone(),
@@ -205,7 +232,7 @@ fn faces(settings: &Settings, store: &Store, known: Vec<Credential>) -> Result<F
         stall_timeout: settings.server.limits.stall_timeout,
         seed: u64::from_ne_bytes(seed),
         clock: Clock::System,
-        meter,
+        meter: meter.clone(),
     }))
 }
 

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -17,6 +18,7 @@ use aws_sigv4::http_request::{
 };
 use aws_sigv4::sign::v4;
 use bytes::Bytes;
+use http::response::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt as _, Full};
@@ -45,7 +47,24 @@ enum Way {
     /// This process has the data folder.
     Here { service: admin::Service, store: Store },
     /// A server has it.
-    There { peer: Peer, id: AccessKeyId, secret: SecretKey, region: String },
+    There(Arc<Caller>),
+}
+
+/// Who can be asked by signed requests.
+pub(super) struct Caller {
+    peer: Peer,
+    id: AccessKeyId,
+    secret: SecretKey,
+    region: String,
+}
+
+/// How objects are written into a stage.
+#[derive(Clone)]
+pub(super) enum Access {
+    /// Into the folder.
+    Here(Store),
+    /// By S3.
+    There(Arc<Caller>),
 }
 
 /// What is sent along.
@@ -150,7 +169,8 @@ impl Stage {
                 peer.url()
             ))
         })?;
-        Ok(Self(Way::There { peer, id, secret, region: settings.s3.region.clone() }))
+        let caller = Caller { peer, id, secret, region: settings.s3.region.clone() };
+        Ok(Self(Way::There(Arc::new(caller))))
     }
 
     async fn close(self) {
@@ -163,7 +183,15 @@ impl Stage {
     pub(super) fn url(&self) -> Option<&str> {
         match &self.0 {
             Way::Here { .. } => None,
-            Way::There { peer, .. } => Some(peer.url()),
+            Way::There(caller) => Some(caller.peer.url()),
+        }
+    }
+
+    /// How objects are written into it.
+    pub(super) fn access(&self) -> Access {
+        match &self.0 {
+            Way::Here { store, .. } => Access::Here(store.clone()),
+            Way::There(caller) => Access::There(Arc::clone(caller)),
         }
     }
 
@@ -203,15 +231,27 @@ impl Stage {
                 let text = read.map_err(|error| Failure::Refused(super::failure::chain(&error)))?.to_bytes();
                 (head.status, text)
             }
-            Way::There { peer, id, secret, region } => {
-                let headers = signature(peer, &request, (id, secret), region)?;
-                request.headers_mut().extend(headers);
-                let agent = concat!("understudy-cli/", env!("CARGO_PKG_VERSION"));
-                request.headers_mut().insert(header::USER_AGENT, HeaderValue::from_static(agent));
-                peer.send(request, ANSWER_BYTES_MAX).await?
+            Way::There(caller) => {
+                let (head, text) = caller.send(request).await?;
+                (head.status, text)
             }
         };
         understood(status, &text)
+    }
+}
+
+impl Caller {
+    /// Sends a signed request. Its path is encoded already; its body is not signed.
+    pub(super) async fn send<B>(&self, mut request: Request<B>) -> Result<(Parts, Bytes), Failure>
+    where
+        B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+    {
+        let Self { peer, id, secret, region } = self;
+        let headers = signature(peer, &request, (id, secret), region)?;
+        request.headers_mut().extend(headers);
+        let agent = concat!("understudy-cli/", env!("CARGO_PKG_VERSION"));
+        request.headers_mut().insert(header::USER_AGENT, HeaderValue::from_static(agent));
+        Ok(peer.ask(request, ANSWER_BYTES_MAX).await?)
     }
 }
 
@@ -271,7 +311,10 @@ fn signature<B>(
         .map_err(|error| failed(&error))?
         .into();
     let url = format!("{}{}", peer.url().trim_end_matches('/'), request.uri());
-    let headers = [("host", peer.authority())].into_iter();
+    // S3: every `x-amz-` header must be signed.
+    let amz = request.headers().iter().filter(|(name, _)| name.as_str().starts_with("x-amz-"));
+    let amz = amz.filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
+    let headers = [("host", peer.authority())].into_iter().chain(amz);
     let signable =
         SignableRequest::new(request.method().as_str(), &url, headers, SignableBody::UnsignedPayload)
             .map_err(|error| failed(&error))?;

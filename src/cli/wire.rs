@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::response::Parts;
 use http::{HeaderValue, Request, StatusCode, Uri, header};
 use http_body::Body;
 use http_body_util::{BodyExt as _, Limited};
@@ -94,9 +95,21 @@ impl Peer {
     /// Asks it: the status, and the beginning of what it says.
     pub(super) async fn send<B>(
         &self,
-        mut request: Request<B>,
+        request: Request<B>,
         bytes_max: usize,
     ) -> Result<(StatusCode, Bytes), Unasked>
+    where
+        B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+    {
+        self.ask(request, bytes_max).await.map(|(head, bytes)| (head.status, bytes))
+    }
+
+    /// Asks it: the head of the answer, and the beginning of what it says.
+    pub(super) async fn ask<B>(
+        &self,
+        mut request: Request<B>,
+        bytes_max: usize,
+    ) -> Result<(Parts, Bytes), Unasked>
     where
         B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
     {
@@ -120,11 +133,7 @@ impl Peer {
 }
 
 /// One request and its answer.
-async fn exchange<S, B>(
-    stream: S,
-    request: Request<B>,
-    bytes_max: usize,
-) -> Result<(StatusCode, Bytes), String>
+async fn exchange<S, B>(stream: S, request: Request<B>, bytes_max: usize) -> Result<(Parts, Bytes), String>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
@@ -133,11 +142,11 @@ where
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(told)?;
     let connection = tokio::spawn(connection);
     let response = sender.send_request(request).await.map_err(told)?;
-    let status = response.status();
-    let body = Limited::new(response.into_body(), bytes_max).collect().await;
+    let (head, body) = response.into_parts();
+    let body = Limited::new(body, bytes_max).collect().await;
     connection.abort();
     let bytes = body.map_err(|error| error.to_string())?.to_bytes();
-    Ok((status, bytes))
+    Ok((head, bytes))
 }
 
 fn connector(certificate: &Path) -> Result<TlsConnector, Unasked> {

@@ -130,6 +130,8 @@ pub struct Redirect<'a> {
     pub rule: RuleName<'a>,
     /// The status to answer with.
     pub status: RedirectStatus,
+    /// Where the client is sent.
+    pub upstream: &'a Arc<Upstream>,
     /// Whether upstream is asked first whether it has the key: `probe`.
     pub probe: Option<&'a Arc<Upstream>>,
     /// The address, to be signed or not.

@@ -230,7 +230,7 @@ impl Rule {
                 (None, _) | (_, None) => Target::Plain(url),
             };
             let probe = sending.probe.then_some(upstream);
-            Decision::Redirect(Redirect { rule, status: sending.status, probe, target })
+            Decision::Redirect(Redirect { rule, status: sending.status, upstream, probe, target })
         };
         match (&answer.way, client) {
             (Way::Redirect(sending) | Way::Presign(sending), _) | (Way::Auto(sending), ClientKind::Plain) => {

@@ -4,7 +4,7 @@
 //! cached objects or the state of upstreams. Labels are words of ours, never a client's: a label
 //! that a client could choose would let it fill the memory.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::StatusCode;
@@ -13,6 +13,8 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+
+use crate::store::{self, Counted, Store, Tally};
 
 /// Counts requests. Clones count together.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +31,8 @@ struct Inner {
     sent: Family<ByFace, Counter>,
     durations: Family<ByFace, Histogram, fn() -> Histogram>,
     aborted: Family<ByFace, Counter>,
+    /// What the receipt counts and the store was not told yet.
+    tally: Mutex<Tally>,
 }
 
 /// What is known of a request once its answer has gone out or was cut off.
@@ -73,6 +77,7 @@ impl Default for Inner {
             sent: Family::default(),
             durations: Family::new_with_constructor(|| Histogram::new(DURATION_BUCKETS)),
             aborted: Family::default(),
+            tally: Mutex::default(),
         }
     }
 }
@@ -80,7 +85,7 @@ impl Default for Inner {
 impl Meter {
     /// Counts a request.
     pub fn record(&self, measured: &Measured) {
-        let Inner { requests, received, sent, durations, aborted } = &*self.0;
+        let Inner { requests, received, sent, durations, aborted, tally: _ } = &*self.0;
         let Measured { face, operation, outcome, .. } = *measured;
         requests.get_or_create(&Asked { face, operation, outcome, status: class(measured.status) }).inc();
         let face = ByFace { face };
@@ -92,9 +97,27 @@ impl Meter {
         }
     }
 
+    /// Counts for the receipt. The upstream is empty where it is about none.
+    pub(super) fn tally(&self, counted: Counted, upstream: &str, bytes: u64) {
+        self.0.tally.lock().unwrap_or_else(PoisonError::into_inner).count(counted, upstream, bytes);
+    }
+
+    /// Tells the store what was counted for the receipt. If that fails it is told the next time.
+    pub async fn flush(&self, store: &Store) -> Result<(), store::Error> {
+        let gathered = std::mem::take(&mut *self.0.tally.lock().unwrap_or_else(PoisonError::into_inner));
+        if gathered.is_empty() {
+            return Ok(());
+        }
+        let told = store.add_tally(gathered.clone()).await;
+        if told.is_err() {
+            self.0.tally.lock().unwrap_or_else(PoisonError::into_inner).merge(gathered);
+        }
+        told
+    }
+
     /// Shows what was counted.
     pub fn register(&self, registry: &mut Registry) {
-        let Inner { requests, received, sent, durations, aborted } = &*self.0;
+        let Inner { requests, received, sent, durations, aborted, tally: _ } = &*self.0;
         registry.register("requests", "Requests that were answered or given up", requests.clone());
         registry.register_with_unit(
             "received",
@@ -137,6 +160,27 @@ mod tests {
     use prometheus_client::registry::Registry;
 
     use super::{Measured, Meter};
+    use crate::store::{Amount, Counted, Options, Store};
+
+    #[tokio::test]
+    async fn what_the_store_could_not_be_told_is_told_the_next_time() {
+        let meter = Meter::default();
+        let open = || {
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            (Store::open(Options::new(folder.path())).expect("an empty folder"), folder)
+        };
+        let ((closed, _one), (store, _other)) = (open(), open());
+        closed.close().await;
+        meter.tally(Counted::ReadHere, "", 5);
+        meter.flush(&closed).await.expect_err("it is closed");
+        meter.tally(Counted::ReadHere, "", 6);
+        for _ in 0..2 {
+            meter.flush(&store).await.expect("told, and then there is nothing to tell");
+        }
+        let totals = store.tally().expect("the index answers").totals;
+        let [total] = totals.as_slice() else { panic!("one count, not {totals:?}") };
+        assert_eq!((total.counted, total.amount), (Counted::ReadHere, Amount { count: 2, bytes: 11 }));
+    }
 
     #[test]
     fn requests_are_counted_by_words_of_ours() {

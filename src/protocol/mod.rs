@@ -21,6 +21,7 @@ pub mod outcome;
 pub mod query;
 pub mod read;
 pub mod request;
+mod tally;
 pub mod trouble;
 
 pub use limits::Config;

@@ -11,6 +11,7 @@ use http::StatusCode;
 use super::body::ByteCount;
 use super::meter::{Measured, Meter};
 use super::request::{Context, RequestId, Response};
+use super::tally;
 use crate::model::{AccessKeyId, BucketName, ObjectKey};
 use crate::store::Origin;
 
@@ -84,6 +85,8 @@ pub struct Outcome {
     pub rule: Option<String>,
     /// Which upstream was asked, by its name.
     pub upstream: Option<String>,
+    /// Which upstream the answer is from, or the client was sent to, by its name: for the receipt.
+    pub production: Option<String>,
     /// The error code that the client was sent.
     pub code: Option<&'static str>,
     face: Face,
@@ -108,6 +111,7 @@ impl Outcome {
             answered: Answered::Unanswered,
             rule: None,
             upstream: None,
+            production: None,
             code: None,
             face,
             request_id: context.request_id,
@@ -132,6 +136,7 @@ impl Outcome {
         self.answered = Answered::Unanswered;
         self.rule = None;
         self.upstream = None;
+        self.production = None;
     }
 
     /// Notes who put the object here that the answer is about.
@@ -145,6 +150,7 @@ impl Outcome {
     pub fn upstream_failed(&mut self, upstream: &str, error: &dyn Error) {
         self.answered = Answered::UpstreamFailed;
         self.upstream = Some(upstream.to_owned());
+        self.production = Some(upstream.to_owned());
         self.failure = Some(chain(error));
     }
 
@@ -208,6 +214,11 @@ impl Outcome {
 
 impl Outcome {
     fn count(&self, duration: Duration) {
+        if let Some(counted) = tally::counted(self.face, self.operation, self.answered) {
+            let upstream = self.production.as_deref().filter(|_| tally::is_of_upstream(counted));
+            let bytes = if tally::is_download(counted) { self.bytes_out } else { 0 };
+            self.meter.tally(counted, upstream.unwrap_or_default(), bytes);
+        }
         self.meter.record(&Measured {
             face: self.face.name(),
             operation: self.operation,

@@ -9,6 +9,7 @@ use super::error::Error;
 use super::open::PAGE_BYTES;
 use super::shared::Shared;
 use super::sweep::{self, Swept};
+use super::tally::{self, Counted, Tally};
 use super::writer::Settings;
 use super::{row, statement};
 use crate::model::{Owner, Timestamp};
@@ -32,6 +33,10 @@ pub(super) struct Change {
     committed: u64,
     /// When the first content that this group gave up became garbage.
     garbage: Option<u64>,
+    /// What the group has counted, and which upstream each was about.
+    counted: Vec<(Counted, String, u64 /* bytes */)>,
+    /// What was gathered elsewhere and comes with the group.
+    gathered: Tally,
     /// Why the transaction cannot go on: SQLite ends it by itself when the disk is full.
     broken: Option<Error>,
     /// Files that the group's rows name.
@@ -51,6 +56,8 @@ impl Change {
             sequence: settings.sequence,
             committed: settings.sequence,
             garbage: None,
+            counted: Vec::new(),
+            gathered: Tally::default(),
             broken: None,
             placed: Vec::new(),
             doubtful: Vec::new(),
@@ -60,6 +67,8 @@ impl Change {
     /// Begins a group.
     pub(super) fn begin(&mut self) -> Result<(), Error> {
         self.garbage = None;
+        self.counted.clear();
+        self.gathered = Tally::default();
         self.broken = None;
         self.execute(statement::BEGIN, []).map(drop).map_err(|error| self.shared.folder.explain_index(error))
     }
@@ -69,7 +78,7 @@ impl Change {
         if let Some(error) = &self.broken {
             return Err(error.clone());
         }
-        let placed = self.placed.len();
+        let (placed, counted) = (self.placed.len(), self.counted.len());
         let done = self.execute(statement::SAVEPOINT, []).and_then(|_| {
             let done = job(self)?;
             self.execute(statement::RELEASE, [])?;
@@ -78,6 +87,7 @@ impl Change {
         done.map_err(|error| {
             let error = self.shared.folder.explain_index(error);
             self.placed.truncate(placed);
+            self.counted.truncate(counted);
             if self.roll_back_job().is_err() {
                 self.broken = Some(error.clone());
             }
@@ -112,6 +122,11 @@ impl Change {
     }
 
     fn write_commit(&mut self) -> Result<(), Error> {
+        let mut tally = std::mem::take(&mut self.gathered);
+        for (counted, upstream, bytes) in self.counted.drain(..) {
+            tally.count(counted, &upstream, bytes);
+        }
+        tally::write(self, &tally)?;
         if self.sequence != self.committed {
             self.execute(statement::WRITE_SEQUENCE, [i64_of(self.sequence)])?;
         }
@@ -156,6 +171,21 @@ impl Change {
     /// The least size of a part that is not the last one.
     pub(super) fn part_min_bytes(&self) -> u64 {
         self.settings.part_min_bytes
+    }
+
+    /// Counts what a job does, if it succeeds and its group is committed.
+    pub(super) fn count(&mut self, counted: Counted, bytes: u64) {
+        self.counted.push((counted, String::new(), bytes));
+    }
+
+    /// The same for what is about an upstream.
+    pub(super) fn count_of(&mut self, counted: Counted, upstream: String, bytes: u64) {
+        self.counted.push((counted, upstream, bytes));
+    }
+
+    /// Takes counts along that were gathered elsewhere.
+    pub(super) fn gather(&mut self, tally: Tally) {
+        self.gathered.merge(tally);
     }
 
     /// A row of this change names the file: it stays if the change is committed.

@@ -11,6 +11,7 @@ use super::object::{
     SetDigests, UpdateObject,
 };
 use super::sweep::Swept;
+use super::tally::Tally;
 use super::upload::{CompleteUpload, CopyPart, NewUpload, Part, PutPart, Upload, UploadRef};
 use crate::model::{BucketName, ObjectKey, Tags, Timestamp};
 
@@ -46,6 +47,7 @@ pub(super) enum Job {
     /// Removes some of an imported index.
     DropInventory(BucketName, String, Reply<Dropped>),
     KeepCrawl(Box<CrawlStep>, Reply<Crawl>),
+    AddTally(Tally, Reply<()>),
     /// Removes some of the content that became garbage at this sequence number or earlier.
     Sweep(u64, Reply<Swept>),
     /// Runs SQL on the writing connection, so that tests can make it fail.
@@ -104,6 +106,7 @@ impl Job {
             | Self::AbortUpload(..)
             | Self::CoverInventory(..)
             | Self::DropInventory(..)
+            | Self::AddTally(..)
             | Self::Sweep(..)
             | Self::Close => 0,
             #[cfg(test)]
@@ -183,6 +186,10 @@ impl Job {
             Self::KeepCrawl(step, reply) => {
                 Answer::Crawl(run.held(reply, |change| inventory::keep(change, *step)))
             }
+            Self::AddTally(tally, reply) => Answer::Nothing(run.held(reply, |change| {
+                change.gather(tally);
+                Ok(())
+            })),
             Self::Sweep(up_to, reply) => Answer::Swept(run.held(reply, |change| change.sweep(up_to))),
             #[cfg(test)]
             Self::Sql(sql, reply) => Answer::Nothing(

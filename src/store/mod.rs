@@ -31,6 +31,7 @@ mod staging;
 mod statement;
 mod sweep;
 mod tail;
+mod tally;
 mod upload;
 mod writer;
 
@@ -48,6 +49,7 @@ pub use object::{
 pub use scan::{Listed, ListedKind, Scan, Start, UploadScan, UploadStart};
 pub use staging::{Staged, Staging};
 pub use tail::Tail;
+pub use tally::{Amount, Counted, Holding, Tallied, Tally, Total};
 pub use upload::{
     CompleteUpload, CompletedPart, CopyPart, NewUpload, Part, PartDigests, PutPart, Upload, UploadRef,
 };

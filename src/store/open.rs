@@ -10,7 +10,7 @@ use super::error::{Error, OpenError};
 use super::folder::Folder;
 use super::shared::Shared;
 use super::writer::{Settings, Writer};
-use super::{Durability, Options, change, migrate, reader, row, statement, sweep};
+use super::{Durability, Options, change, migrate, reader, row, statement, sweep, tally};
 
 /// The pages of the index, SQLite's usual ones.
 pub(super) const PAGE_BYTES: u64 = 4096;
@@ -31,6 +31,8 @@ impl Inner {
     pub(super) fn open(options: &Options) -> Result<Self, OpenError> {
         let folder = Folder::open(options)?;
         let (connection, sequence) = open_index(&folder)?;
+        let begun = tally::begin(&connection, options.clock.now());
+        begun.map_err(|source| OpenError::Index { folder: folder.root().to_owned(), source })?;
         let shared = Shared::new(folder, sequence);
         let settings = Settings { sequence, part_min_bytes: options.part_min_bytes, clock: options.clock };
         let writer = Writer::start(connection, Arc::clone(&shared), settings).map_err(OpenError::Thread)?;

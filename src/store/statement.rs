@@ -27,6 +27,17 @@ statements! {
     READ_SEQUENCE = "SELECT value FROM counter WHERE name = 'sequence'";
     WRITE_SEQUENCE = "UPDATE counter SET value = ?1 WHERE name = 'sequence'";
 
+    // The tally.
+    BEGIN_TALLY = "INSERT OR IGNORE INTO tally_begin (id, since_ms) VALUES (1, ?1)";
+    TALLY_BEGIN = "SELECT since_ms FROM tally_begin WHERE id = 1";
+    READ_TALLY = "
+        SELECT kind, upstream, count, bytes, first_ms, last_ms FROM tally ORDER BY kind, upstream";
+    ADD_TALLY = "
+        INSERT INTO tally (kind, upstream, count, bytes, first_ms, last_ms)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?5)
+        ON CONFLICT (kind, upstream) DO UPDATE
+        SET count = count + excluded.count, bytes = bytes + excluded.bytes, last_ms = excluded.last_ms";
+
     // Owners and buckets.
     FIND_OWNER = "SELECT id FROM owner WHERE canonical_id = ?1 AND display_name = ?2";
     INSERT_OWNER = "INSERT INTO owner (canonical_id, display_name) VALUES (?1, ?2) RETURNING id";
@@ -69,7 +80,7 @@ statements! {
         ORDER BY o.sequence DESC LIMIT 1";
     FIND_CURRENT = "
         SELECT b.id, o.sequence, o.kind, o.etag, o.modified_ms, o.size, o.metageneration, o.content_id,
-               o.upload_id
+               o.upload_id, o.origin
         FROM bucket b LEFT JOIN object o ON o.bucket_id = b.id AND o.key = ?2
         WHERE b.name = ?1
         ORDER BY o.sequence DESC LIMIT 1";

@@ -55,6 +55,7 @@ impl Fill {
             bucket: self.bucket.clone(),
             key: self.key.clone(),
             staged,
+            upstream: self.upstream.name(),
             etag: remote.etag.clone(),
             modified: remote.modified,
             metadata: remote.metadata.clone(),

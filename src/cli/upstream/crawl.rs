@@ -33,18 +33,18 @@ pub(super) struct Crawl<'a> {
 
 /// The server whose index is followed.
 #[derive(Clone)]
-pub(super) struct Site {
-    pub(super) client: Client,
-    pub(super) upstream: Arc<Upstream>,
+pub(in crate::cli) struct Site {
+    pub(in crate::cli) client: Client,
+    pub(in crate::cli) upstream: Arc<Upstream>,
     /// Requests at a time.
-    pub(super) turns: Arc<Semaphore>,
+    pub(in crate::cli) turns: Arc<Semaphore>,
 }
 
 /// What a folder holds.
-struct Found {
+pub(in crate::cli) struct Found {
     /// Names of one step.
-    folders: BTreeSet<String>,
-    rows: Vec<InventoryRow>,
+    pub(in crate::cli) folders: BTreeSet<String>,
+    pub(in crate::cli) rows: Vec<InventoryRow>,
 }
 
 /// How far a crawl is, for people.
@@ -133,7 +133,7 @@ impl Crawl<'_> {
 
 impl Site {
     /// What there is in a folder, which is named by its keys.
-    async fn look(&self, key_prefix: &str, folder: &str) -> Result<Found, Failure> {
+    pub(in crate::cli) async fn look(&self, key_prefix: &str, folder: &str) -> Result<Found, Failure> {
         let below = folder.strip_prefix(key_prefix).unwrap_or(folder);
         let turn = self.turn().await;
         let page = self.client.index_page(&self.upstream, below).await;

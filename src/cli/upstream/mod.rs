@@ -1,6 +1,6 @@
 //! `understudy upstream import | index | status`: what is known of production, and how it is.
 
-mod crawl;
+pub(super) mod crawl;
 mod formats;
 mod import;
 mod index;

@@ -118,7 +118,10 @@ pub async fn read(view: &View, asked: Asked<'_>, outcome: &mut Outcome) -> Resul
     let reply = view.miss(miss).await;
     match &reply {
         Ok(Reply::Absent(decision)) => note(decision, outcome),
-        Ok(Reply::Redirect(redirect)) => outcome.rule = Some(redirect.rule.to_string()),
+        Ok(Reply::Redirect(redirect)) => {
+            outcome.rule = Some(redirect.rule.to_string());
+            outcome.production = Some(redirect.upstream.name());
+        }
         Ok(Reply::Proxied(_) | Reply::Flying(_) | Reply::Known(_)) | Err(_) => {
             note(&view.fallback().decide(bucket, key, method, client), outcome);
         }
@@ -344,6 +347,7 @@ fn note(decision: &Decision<'_>, outcome: &mut Outcome) {
         }
         Decision::Fetch(fetch) => {
             outcome.upstream = Some(fetch.upstream.name());
+            outcome.production.clone_from(&outcome.upstream);
             Some(&fetch.rule)
         }
     };

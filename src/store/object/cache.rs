@@ -12,6 +12,7 @@ use crate::model::{BucketName, ObjectKey, Owner, Tags, Timestamp, VersionId};
 use crate::store::change::{Change, find as first_row, i64_of};
 use crate::store::error::Error;
 use crate::store::job::Job;
+use crate::store::tally::Counted;
 use crate::store::{Store, row, statement};
 
 /// How many rows one transaction evicts, so that writes behind it do not wait long.
@@ -161,6 +162,7 @@ pub(in crate::store) fn cache(change: &mut Change, cache: CacheObject) -> Result
     let content_id = insert_content(change, object.generation, cache.staged)?;
     let object = Object { content_id, ..object };
     replace(change, &current, &object, None)?;
+    change.count_of(Counted::Fetched, cache.upstream, object.size_bytes);
     Ok(Some(object))
 }
 
@@ -261,7 +263,11 @@ pub(in crate::store) fn undelete(
     let bucket_id = crate::store::bucket::id(change.connection(), bucket)?;
     let mut had = Vec::with_capacity(keys.len());
     for key in keys {
-        had.push(change.execute(statement::UNDELETE, params![bucket_id, key.as_str().as_bytes()])? > 0);
+        let gone = change.execute(statement::UNDELETE, params![bucket_id, key.as_str().as_bytes()])? > 0;
+        if gone {
+            change.count(Counted::Undeleted, 0);
+        }
+        had.push(gone);
     }
     Ok(had)
 }

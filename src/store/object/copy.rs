@@ -6,6 +6,7 @@ use super::{CopyObject, Object, Origin, Source};
 use crate::model::VersionId;
 use crate::store::change::Change;
 use crate::store::error::Error;
+use crate::store::tally::Counted;
 
 /// The object that a copy is made of, if it is still the one that is meant.
 pub(in crate::store) fn source(change: &Change, source: &Source) -> Result<Object, Error> {
@@ -49,5 +50,6 @@ pub(in crate::store) fn copy(change: &mut Change, copy: CopyObject) -> Result<Ob
         ..source
     };
     replace(change, &current, &object, None)?;
+    change.count(Counted::Copied, object.size_bytes);
     Ok(object)
 }

@@ -179,6 +179,8 @@ pub(in crate::store) struct CurrentRow {
     pub(in crate::store) sequence: i64,
     /// The object, unless it is a mark of a deletion.
     pub(in crate::store) object: Option<(ObjectState, i64 /* content */)>,
+    /// Who put it here.
+    pub(in crate::store) origin: Origin,
     /// The upload that made it.
     pub(in crate::store) upload_id: Option<String>,
 }
@@ -187,6 +189,12 @@ impl Current {
     /// What conditions are compared with.
     pub(in crate::store) fn state(&self) -> Option<&ObjectState> {
         self.row.as_ref()?.object.as_ref().map(|(state, _)| state)
+    }
+
+    /// The size of an object that a client has written, if it is one.
+    pub(in crate::store) fn written_bytes(&self) -> Option<u64> {
+        let row = self.row.as_ref().filter(|row| row.origin == Origin::Written)?;
+        row.object.as_ref().map(|(state, _)| state.size_bytes)
     }
 }
 
@@ -219,5 +227,5 @@ fn current_row(row: &Row<'_>) -> Result<Option<CurrentRow>, Error> {
             Some((state, row.get(7)?))
         }
     };
-    Ok(Some(CurrentRow { sequence, object, upload_id: row.get(8)? }))
+    Ok(Some(CurrentRow { sequence, object, origin: Origin::read(row, 9)?, upload_id: row.get(8)? }))
 }

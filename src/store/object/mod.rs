@@ -118,6 +118,8 @@ pub struct CacheObject {
     pub key: ObjectKey,
     /// Its bytes.
     pub staged: Staged,
+    /// The upstream that it came from, by its name.
+    pub upstream: String,
     /// Its tag upstream.
     pub etag: ETag,
     /// When it was written upstream.

@@ -8,6 +8,7 @@ use crate::model::{BucketName, Checksum, ChecksumAlgorithm, ETag, Owner, Version
 use crate::store::change::{Change, i64_of};
 use crate::store::error::Error;
 use crate::store::staging::{Body, Staged};
+use crate::store::tally::Counted;
 use crate::store::{row, statement};
 
 /// Writes an object.
@@ -39,6 +40,7 @@ pub(in crate::store) fn put(change: &mut Change, put: PutObject) -> Result<Objec
     let content_id = insert_content(change, object.generation, put.staged)?;
     let object = Object { content_id, ..object };
     replace(change, &current, &object, None)?;
+    change.count(Counted::Uploaded, object.size_bytes);
     Ok(object)
 }
 
@@ -87,6 +89,9 @@ pub(in crate::store) fn replace(
         Origin::Cached => Some(change.now().as_ms()),
     };
     let key = object.key.as_str().as_bytes();
+    if let Some(bytes) = current.written_bytes() {
+        change.count(Counted::Overwritten, bytes);
+    }
     remove_row(change, current, key)?;
     change.execute(
         statement::INSERT_OBJECT,
@@ -170,7 +175,11 @@ fn delete_one(change: &mut Change, bucket: &BucketName, delete: &DeleteObject) -
     let key = delete.key.as_str().as_bytes();
     remove_row(change, &current, key)?;
     give_up(change, &current, sequence)?;
+    if let Some(bytes) = current.written_bytes() {
+        change.count(Counted::Deleted, bytes);
+    }
     if delete.tombstone {
+        change.count(Counted::Tombstone, 0);
         let owner = change.owner_id(&Owner::anonymous())?;
         let now = change.now().as_ms();
         change.execute(

@@ -52,6 +52,7 @@ async fn a_cached_object_keeps_what_upstream_said_of_it_and_gets_the_digests_of_
         bucket: BucketName::parse("elsewhere").expect("a valid name"),
         key: key("a"),
         staged: fixture.stage(b"x").await,
+        upstream: String::new(),
         etag: ETag::of_md5([0; 16]),
         modified: Timestamp::from_seconds(0),
         metadata: Metadata::default(),

@@ -14,6 +14,7 @@ mod plans;
 mod scans;
 mod sessions;
 mod tail;
+mod tally;
 mod uploads;
 
 use bytes::Bytes;
@@ -116,6 +117,7 @@ impl Fixture {
             bucket: bucket(),
             key: key(name),
             staged: self.stage(bytes).await,
+            upstream: "https://upstream.example/".to_owned(),
             etag: ETag::parse("upstream-3").expect("a tag"),
             modified: Timestamp::from_seconds(1_500_000_000),
             metadata,

@@ -8,7 +8,11 @@ fn number(number: u16) -> PartNumber {
     PartNumber::new(number).expect("a part number")
 }
 
-async fn begin(fixture: &Fixture, name: &str, asked: Option<(ChecksumAlgorithm, ChecksumKind)>) -> UploadRef {
+pub(super) async fn begin(
+    fixture: &Fixture,
+    name: &str,
+    asked: Option<(ChecksumAlgorithm, ChecksumKind)>,
+) -> UploadRef {
     let mut metadata = Metadata::default();
     metadata.add_user("from", "upload").expect("a header");
     let new = NewUpload {
@@ -24,7 +28,7 @@ async fn begin(fixture: &Fixture, name: &str, asked: Option<(ChecksumAlgorithm, 
     UploadRef { bucket: upload.bucket, key: upload.key, id: upload.id }
 }
 
-async fn put_part(fixture: &Fixture, upload: &UploadRef, index: u16, bytes: &[u8]) -> Part {
+pub(super) async fn put_part(fixture: &Fixture, upload: &UploadRef, index: u16, bytes: &[u8]) -> Part {
     let asked = fixture.store.find_upload(upload).expect("in progress").checksum;
     let extra: Vec<_> = asked.iter().map(|(algorithm, _)| *algorithm).collect();
     let mut staging = fixture.store.stage(&extra, Some(bytes.len() as u64));
@@ -34,7 +38,7 @@ async fn put_part(fixture: &Fixture, upload: &UploadRef, index: u16, bytes: &[u8
     fixture.store.put_part(part).await.expect("written")
 }
 
-fn completion(upload: &UploadRef, parts: &[&Part]) -> CompleteUpload {
+pub(super) fn completion(upload: &UploadRef, parts: &[&Part]) -> CompleteUpload {
     let named = |part: &&Part| CompletedPart {
         number: part.number,
         etag: part.etag.clone(),

@@ -15,6 +15,7 @@ use crate::model::{ByteRange, Checksum, ChecksumAlgorithm, ChecksumKind, ETag, P
 use crate::store::change::{Change, i64_of};
 use crate::store::error::Error;
 use crate::store::object::{self, Object, Origin};
+use crate::store::tally::Counted;
 use crate::store::{row, statement};
 
 /// Makes the object of an upload's parts.
@@ -60,6 +61,7 @@ pub(in crate::store) fn complete(change: &mut Change, complete: &CompleteUpload)
         content_id,
     };
     object::replace(change, &current, &object, Some(found.upload.id.as_str()))?;
+    change.count(Counted::Uploaded, object.size_bytes);
     Ok(object)
 }
 
