@@ -5,6 +5,7 @@
 //! index.sqlite  and its -wal and -shm
 //! staging/      bodies on their way in
 //! blobs/xx/     bodies that rows name; xx are the last two digits of the name
+//! snapshots/    copies of the index, each named NAME.sqlite
 //! ```
 
 use std::fs::{self, File, OpenOptions};
@@ -111,6 +112,11 @@ impl Folder {
         self.root.join("blobs")
     }
 
+    /// Where the snapshots are, if there is any.
+    pub(super) fn snapshots(&self) -> PathBuf {
+        self.root.join("snapshots")
+    }
+
     /// Where a body is on its way in.
     pub(super) fn staging_path(&self, name: &BlobName) -> PathBuf {
         self.staging().join(name.as_str())
@@ -151,7 +157,8 @@ impl Folder {
         moved.and_then(|()| self.sync_folder(&folder)).map_err(|error| self.explain(&to, error))
     }
 
-    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+    /// Has what was made, renamed or removed in a folder survive power loss.
+    pub(super) fn sync_folder(&self, folder: &Path) -> io::Result<()> {
         match self.durability {
             Durability::Synced => File::open(folder)?.sync_all(),
             Durability::Ephemeral => Ok(()),

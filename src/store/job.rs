@@ -10,6 +10,7 @@ use super::object::{
     CacheObject, Cached, CopyObject, DeleteObject, Deleted, Eviction, Object, ObjectRef, PutObject,
     SetDigests, UpdateObject,
 };
+use super::snapshot::{Restore, restore};
 use super::sweep::Swept;
 use super::upload::{CompleteUpload, CopyPart, NewUpload, Part, PutPart, Upload, UploadRef};
 use crate::model::{BucketName, ObjectKey, Tags, Timestamp};
@@ -46,6 +47,8 @@ pub(super) enum Job {
     /// Removes some of an imported index.
     DropInventory(BucketName, String, Reply<Dropped>),
     KeepCrawl(Box<CrawlStep>, Reply<Crawl>),
+    /// Goes back to a snapshot.
+    Restore(Restore, Reply<()>),
     /// Removes some of the content that became garbage at this sequence number or earlier.
     Sweep(u64, Reply<Swept>),
     /// Runs SQL on the writing connection, so that tests can make it fail.
@@ -104,11 +107,17 @@ impl Job {
             | Self::AbortUpload(..)
             | Self::CoverInventory(..)
             | Self::DropInventory(..)
+            | Self::Restore(..)
             | Self::Sweep(..)
             | Self::Close => 0,
             #[cfg(test)]
             Self::Sql(..) => 0,
         }
+    }
+
+    /// Whether it must be the only one of its group.
+    pub(super) fn is_alone(&self) -> bool {
+        matches!(self, Self::Restore(..))
     }
 
     /// Does the work, if the group's transaction could be begun.
@@ -183,6 +192,9 @@ impl Job {
             Self::KeepCrawl(step, reply) => {
                 Answer::Crawl(run.held(reply, |change| inventory::keep(change, *step)))
             }
+            Self::Restore(snapshot, reply) => {
+                Answer::Nothing(run.held_alone(reply, |change| restore(change, &snapshot)))
+            }
             Self::Sweep(up_to, reply) => Answer::Swept(run.held(reply, |change| change.sweep(up_to))),
             #[cfg(test)]
             Self::Sql(sql, reply) => Answer::Nothing(
@@ -202,6 +214,19 @@ impl Run<'_> {
     fn held<T>(&mut self, reply: Reply<T>, job: impl FnOnce(&mut Change) -> Result<T, Error>) -> Held<T> {
         let result = match self.begun {
             Ok(()) => self.change.attempt(job),
+            Err(error) => Err(error.clone()),
+        };
+        Held { result, reply }
+    }
+
+    /// The same for a job that [is alone](Job::is_alone).
+    fn held_alone<T>(
+        &mut self,
+        reply: Reply<T>,
+        job: impl FnOnce(&mut Change) -> Result<T, Error>,
+    ) -> Held<T> {
+        let result = match self.begun {
+            Ok(()) => self.change.alone(job),
             Err(error) => Err(error.clone()),
         };
         Held { result, reply }

@@ -26,6 +26,7 @@ mod reader;
 mod row;
 mod scan;
 mod shared;
+mod snapshot;
 mod spool;
 mod staging;
 mod statement;
@@ -46,6 +47,7 @@ pub use object::{
     Source, UpdateObject,
 };
 pub use scan::{Listed, ListedKind, Scan, Start, UploadScan, UploadStart};
+pub use snapshot::{Difference, DifferencePage, Is, Snapshot};
 pub use staging::{Staged, Staging};
 pub use tail::Tail;
 pub use upload::{

@@ -9,8 +9,10 @@ use rusqlite::{Connection, OpenFlags};
 use super::error::{Error, OpenError};
 use super::folder::Folder;
 use super::shared::Shared;
+use super::snapshot::Snapshots;
 use super::writer::{Settings, Writer};
 use super::{Durability, Options, change, migrate, reader, row, statement, sweep};
+use crate::clock::Clock;
 
 /// The pages of the index, SQLite's usual ones.
 pub(super) const PAGE_BYTES: u64 = 4096;
@@ -21,6 +23,7 @@ pub(super) struct Inner {
     pub(super) shared: Arc<Shared>,
     pub(super) writer: Arc<Writer>,
     pub(super) inline_max_bytes: usize,
+    pub(super) clock: Clock,
     /// Held by who evicts.
     pub(super) evicting: tokio::sync::Mutex<()>,
     sweeper: Mutex<Option<JoinHandle<()>>>,
@@ -31,7 +34,10 @@ impl Inner {
     pub(super) fn open(options: &Options) -> Result<Self, OpenError> {
         let folder = Folder::open(options)?;
         let (connection, sequence) = open_index(&folder)?;
-        let shared = Shared::new(folder, sequence);
+        let (snapshots, taken) = find_snapshots(&folder)?;
+        // A number that a snapshot knows is never given out again, whatever became of the index.
+        let sequence = sequence.max(taken);
+        let shared = Shared::new(folder, snapshots, sequence);
         let settings = Settings { sequence, part_min_bytes: options.part_min_bytes, clock: options.clock };
         let writer = Writer::start(connection, Arc::clone(&shared), settings).map_err(OpenError::Thread)?;
         let writer = Arc::new(writer);
@@ -41,7 +47,8 @@ impl Inner {
         }
         let sweeper = Mutex::new(Some(sweeper.map_err(OpenError::Thread)?));
         let evicting = tokio::sync::Mutex::default();
-        Ok(Self { shared, writer, inline_max_bytes: options.inline_max_bytes, evicting, sweeper })
+        let (inline_max_bytes, clock) = (options.inline_max_bytes, options.clock);
+        Ok(Self { shared, writer, inline_max_bytes, clock, evicting, sweeper })
     }
 
     /// Stops the threads once what is queued is done.
@@ -69,6 +76,14 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+/// The snapshots of a folder, and the highest number that one of them has given out.
+pub(super) fn find_snapshots(folder: &Folder) -> Result<(Snapshots, u64), OpenError> {
+    let failed = |source| OpenError::Snapshots { folder: folder.snapshots(), source };
+    let snapshots = Snapshots::load(folder).map_err(failed)?;
+    let sequence = snapshots.lock().map_or(0, |kept| kept.sequence());
+    Ok((snapshots, sequence))
 }
 
 /// Opens the writing connection and says how far the index is.

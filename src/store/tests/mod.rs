@@ -13,6 +13,7 @@ mod objects;
 mod plans;
 mod scans;
 mod sessions;
+mod snapshots;
 mod tail;
 mod uploads;
 

@@ -1,0 +1,707 @@
+//! Snapshots: taken, gone back to, forgotten; with readers, failures and crashes in between.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::folder::crash_image;
+use super::*;
+use crate::model::SnapshotName;
+use crate::store::fsck::{self, Check, Finding};
+
+fn name(text: &str) -> SnapshotName {
+    SnapshotName::parse(text).expect("a valid name")
+}
+
+impl Fixture {
+    async fn take(&self, text: &str) -> Snapshot {
+        self.store.create_snapshot(name(text)).await.expect("taken")
+    }
+
+    async fn go_back(&self, text: &str) {
+        self.store.restore_snapshot(name(text)).await.expect("restored");
+    }
+
+    async fn forget_snapshot(&self, text: &str) {
+        self.store.delete_snapshot(name(text)).await.expect("deleted");
+    }
+
+    /// Ends the store and has everything looked at.
+    async fn is_sound(self) {
+        self.store.close().await;
+        let Self { folder, store, .. } = self;
+        drop(store);
+        let check = Check { repair: false, verify_digests: true };
+        assert_eq!(fsck::run(folder.path(), check, |_| {}).expect("checked").findings, []);
+    }
+}
+
+#[tokio::test]
+async fn going_back_gives_all_that_was_and_nothing_else() {
+    let fixture = Fixture::new().await;
+    fixture.put("large", &pattern(100_000)).await;
+    fixture.put("small", b"small").await;
+    fixture.copy("large", "copy").await.expect("there is a source");
+    fixture.delete("hidden", true).await;
+    fixture.cache("cached", b"from production").await.expect("nothing is there");
+    let upload = begin(&fixture, "upload").await;
+    put_part(&fixture, &upload, 1, &pattern(200_000)).await;
+    let taken = fixture.take("one").await;
+    assert_eq!((taken.objects, taken.bytes), (4, 200_020));
+    assert_eq!(fixture.store.list_snapshots().await.expect("a list"), [taken]);
+
+    fixture.delete("large", true).await;
+    fixture.delete("copy", false).await;
+    fixture.put("small", &pattern(300_000)).await;
+    fixture.put("hidden", b"shown").await;
+    fixture.put("new", &pattern(400_000)).await;
+    fixture.store.set_tags(object_ref("cached"), Tags::default()).await.expect("there");
+    put_part(&fixture, &upload, 1, &pattern(70_000)).await;
+    fixture.store.abort_upload(&upload).await.expect("in progress");
+    let other = NewBucket {
+        name: BucketName::parse("another").expect("a name"),
+        region: "us-east-1".to_owned(),
+        owner: Owner { id: "b".repeat(64), display_name: "somebody else".to_owned() },
+    };
+    fixture.store.create_bucket(other).await.expect("new");
+    // The snapshot's files, and those of the present.
+    fixture.swept_to(4).await;
+
+    fixture.go_back("one").await;
+    assert_eq!(fixture.keys(&scan_all()), ["cached", "copy", "large", "small"]);
+    assert!(fixture.get("large").await.expect("an object") == pattern(100_000));
+    assert!(fixture.get("copy").await.expect("an object") == pattern(100_000));
+    assert_eq!(fixture.get("small").await.expect("an object"), b"small");
+    assert!(matches!(fixture.find("hidden"), Lookup::Tombstone));
+    assert!(matches!(fixture.find("cached"), Lookup::Here(object, _) if object.origin == Origin::Cached));
+    let parts = fixture.store.open_parts(&upload).expect("in progress again");
+    assert_eq!(parts.len(), 1);
+    assert!(read(&parts[0].1, ByteRange::whole(200_000)).await.expect("readable") == pattern(200_000));
+    drop(parts);
+    assert_eq!(fixture.store.list_buckets("", None, 9).expect("a list").len(), 1);
+    fixture.swept_to(2).await;
+
+    let fixture = fixture.reopened().await;
+    assert!(fixture.get("copy").await.expect("an object") == pattern(100_000));
+    fixture.forget_snapshot("one").await;
+    assert_eq!(fixture.store.list_snapshots().await.expect("a list"), []);
+    fixture.swept_to(2).await;
+    fixture.is_sound().await;
+}
+
+fn object_ref(text: &str) -> ObjectRef {
+    ObjectRef { bucket: bucket(), key: key(text), version: None }
+}
+
+async fn begin(fixture: &Fixture, text: &str) -> UploadRef {
+    let new = NewUpload {
+        bucket: bucket(),
+        key: key(text),
+        metadata: Metadata::default(),
+        tags: Tags::default(),
+        owner: owner(),
+        checksum: None,
+        session: None,
+    };
+    let upload = fixture.store.create_upload(new).await.expect("begun");
+    UploadRef { bucket: upload.bucket, key: upload.key, id: upload.id }
+}
+
+async fn put_part(fixture: &Fixture, upload: &UploadRef, number: u16, bytes: &[u8]) -> Part {
+    let number = PartNumber::new(number).expect("a part number");
+    let staged = fixture.stage(bytes).await;
+    let part = PutPart { upload: upload.clone(), number, staged, checksum: None };
+    fixture.store.put_part(part).await.expect("in progress")
+}
+
+#[tokio::test]
+async fn a_file_stays_for_as_long_as_the_present_or_a_snapshot_names_it() {
+    let fixture = Fixture::new().await;
+    fixture.put("a", &pattern(100_000)).await;
+    fixture.take("one").await;
+    fixture.take("two").await;
+    fixture.delete("a", false).await;
+    fixture.swept_to(1).await;
+    fixture.forget_snapshot("one").await;
+    fixture.put("b", b"x").await;
+    let fixture = fixture.reopened().await;
+    fixture.put("c", &pattern(110_000)).await;
+    assert_eq!(fixture.files(), 2, "the start has not taken it for a leftover");
+    fixture.go_back("two").await;
+    fixture.swept_to(1).await;
+    fixture.forget_snapshot("two").await;
+    assert!(fixture.get("a").await.expect("the present's again") == pattern(100_000));
+    fixture.delete("a", false).await;
+    fixture.swept_to(0).await;
+    fixture.is_sound().await;
+}
+
+#[tokio::test]
+async fn names_are_taken_once_and_what_is_not_there_is_said() {
+    let fixture = Fixture::new().await;
+    fixture.take("one").await;
+    let again = fixture.store.create_snapshot(name("one")).await;
+    assert!(matches!(again, Err(Error::SnapshotExists(_))), "{again:?}");
+    for outcome in [
+        fixture.store.restore_snapshot(name("two")).await.map(drop),
+        fixture.store.delete_snapshot(name("two")).await,
+        fixture.store.diff_snapshots(name("one"), Some(name("two")), None, 9).await.map(drop),
+    ] {
+        assert!(matches!(&outcome, Err(Error::NoSuchSnapshot(it)) if it.as_str() == "two"), "{outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn who_reads_while_the_store_goes_back_reads_to_the_end() {
+    let fixture = Fixture::with(|options| options.inline_max_bytes = 1000).await;
+    fixture.put("a", b"then").await;
+    fixture.take("one").await;
+    let upload = begin(&fixture, "parts").await;
+    // More segments than are looked up at once, in files and in the index.
+    let mut whole = Vec::new();
+    let mut listed = Vec::new();
+    for number in 1..=40_u16 {
+        let bytes = pattern(500 + usize::from(number) * 50);
+        let part = put_part(&fixture, &upload, number, &bytes).await;
+        listed.push(CompletedPart { number: part.number, etag: part.etag, checksum: None });
+        whole.extend(bytes);
+    }
+    let complete = CompleteUpload {
+        upload,
+        parts: listed,
+        checksum: None,
+        size_bytes: None,
+        md5: None,
+        conditions: WriteConditions::default(),
+    };
+    fixture.store.complete_upload(complete).await.expect("whole");
+    fixture.put("a", b"now").await;
+    let Lookup::Here(object, parts) = fixture.find("parts") else { panic!("it was completed") };
+    let Lookup::Here(_, now) = fixture.find("a") else { panic!("it was put") };
+    let mut reader = parts.reader(ByteRange::whole(object.size_bytes));
+    let mut bytes = reader.next().await.expect("some").expect("readable").to_vec();
+
+    fixture.go_back("one").await;
+    assert!(matches!(fixture.find("parts"), Lookup::Absent));
+    assert_eq!(fixture.get("a").await.expect("an object"), b"then");
+    fixture.put("b", b"x").await;
+    while let Some(chunk) = reader.next().await {
+        bytes.extend_from_slice(&chunk.expect("readable"));
+    }
+    assert!(bytes == whole);
+    assert_eq!(read(&now, ByteRange::whole(3)).await.expect("readable"), b"now");
+    drop((reader, parts, now));
+    fixture.swept_to(0).await;
+    fixture.is_sound().await;
+}
+
+#[tokio::test]
+async fn the_counter_never_goes_back() {
+    let fixture = Fixture::new().await;
+    fixture.put("a", b"1").await;
+    fixture.take("early").await;
+    let late = fixture.put("a", b"2").await.generation;
+    fixture.take("late").await;
+    fixture.go_back("early").await;
+    let after = fixture.put("a", b"3").await.generation;
+    assert!(after > late);
+    let fixture = fixture.reopened().await;
+    let again = fixture.put("a", b"4").await.generation;
+    assert!(again > after);
+    // As if the index were older than the snapshots: power was lost where nothing is synced.
+    fixture.sql("UPDATE counter SET value = 2").await;
+    let fixture = fixture.reopened().await;
+    fixture.sql("DELETE FROM object WHERE sequence > 2").await;
+    assert!(fixture.put("b", b"5").await.generation > late);
+    fixture.go_back("late").await;
+    assert_eq!(fixture.get("a").await.expect("an object"), b"2");
+}
+
+#[tokio::test]
+async fn a_restore_that_fails_changes_nothing() {
+    let fixture = Fixture::new().await;
+    fixture.put("a", &pattern(100_000)).await;
+    fixture.put("small", b"then").await;
+    fixture.take("one").await;
+    fixture.put("small", b"now").await;
+    fixture.delete("a", false).await;
+    // Late in the work: objects are written after buckets, owners and contents.
+    fixture.sql("CREATE TEMP TRIGGER no AFTER INSERT ON object BEGIN SELECT raise(ABORT, 'no'); END").await;
+    let failed = fixture.store.restore_snapshot(name("one")).await;
+    assert!(matches!(failed, Err(Error::Index(_))), "{failed:?}");
+    fixture.sql("DROP TRIGGER no").await;
+    assert_eq!(fixture.keys(&scan_all()), ["small"]);
+    assert_eq!(fixture.get("small").await.expect("an object"), b"now");
+    fixture.put("after", b"the store is usable").await;
+    fixture.swept().await;
+
+    let file = std::fs::read_dir(fixture.folder.path().join("blobs")).expect("a folder");
+    let shelf = file.filter_map(Result::ok).next().expect("a shelf").path();
+    let file =
+        std::fs::read_dir(shelf).expect("a folder").filter_map(Result::ok).next().expect("a blob").path();
+    std::fs::rename(&file, fixture.folder.path().join("aside")).expect("writable");
+    let failed = fixture.store.restore_snapshot(name("one")).await;
+    assert!(matches!(failed, Err(Error::BadSnapshot { .. })), "{failed:?}");
+    assert_eq!(fixture.keys(&scan_all()), ["after", "small"]);
+    std::fs::rename(fixture.folder.path().join("aside"), &file).expect("writable");
+    fixture.go_back("one").await;
+    assert!(fixture.get("a").await.expect("an object") == pattern(100_000));
+    fixture.is_sound().await;
+}
+
+#[tokio::test]
+async fn a_crash_leaves_the_old_state_or_the_new_one_and_no_half_snapshot() {
+    let fixture = Fixture::new().await;
+    fixture.put("a", &pattern(100_000)).await;
+    fixture.take("one").await;
+    fixture.put("a", &pattern(200_000)).await;
+    fixture.put("b", &pattern(300_000)).await;
+    fixture.take("two").await;
+    let before = crashed(&fixture).await;
+    fixture.go_back("one").await;
+    let after = crashed(&fixture).await;
+    assert!(before.get("a").await.expect("an object") == pattern(200_000));
+    assert!(after.get("a").await.expect("an object") == pattern(100_000));
+    // While one is made, and after the file of one has gone and its blobs have not.
+    let snapshots = before.folder.path().join("snapshots");
+    std::fs::write(snapshots.join(".three.partial"), "half").expect("writable");
+    std::fs::remove_file(snapshots.join("one.sqlite")).expect("there");
+    let before = before.reopened().await;
+    assert_eq!(std::fs::read_dir(&snapshots).expect("a folder").count(), 1);
+    before.swept_to(2).await;
+    before.is_sound().await;
+    after.swept_to(3).await;
+    assert_eq!(after.store.list_snapshots().await.expect("a list").len(), 2);
+    after.is_sound().await;
+}
+
+/// The folder as a crash would leave it now, opened again.
+async fn crashed(fixture: &Fixture) -> Fixture {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    crash_image(fixture.folder.path(), folder.path());
+    let options = Options { data_dir: folder.path().to_owned(), ..fixture.options.clone() };
+    let store = Store::open(options.clone()).expect("a crash leaves a folder that opens");
+    Fixture { store, options, folder }
+}
+
+#[tokio::test]
+async fn a_snapshot_that_cannot_be_read_keeps_every_file_until_it_is_deleted() {
+    let fixture = Fixture::new().await;
+    fixture.put("a", &pattern(100_000)).await;
+    fixture.take("one").await;
+    let path = fixture.folder.path().join("snapshots/one.sqlite");
+    std::fs::write(&path, "no index").expect("writable");
+    let fixture = fixture.reopened().await;
+    assert_eq!(fixture.store.list_snapshots().await.expect("a list"), []);
+    let refused = fixture.store.restore_snapshot(name("one")).await;
+    assert!(matches!(refused, Err(Error::BadSnapshot { .. })), "{refused:?}");
+    fixture.delete("a", false).await;
+    fixture.swept_to(1).await;
+    fixture.store.close().await;
+    let found = fsck::run(fixture.folder.path(), Check::default(), |_| {}).map(drop);
+    assert!(matches!(found, Err(fsck::Error::Open(OpenError::Locked { .. }))), "its handle is still here");
+    let fixture = fixture.reopened().await;
+    fixture.forget_snapshot("one").await;
+    let fixture = fixture.reopened().await;
+    fixture.swept_to(0).await;
+    fixture.is_sound().await;
+}
+
+#[tokio::test]
+async fn fsck_looks_into_snapshots() {
+    let fixture = Fixture::new().await;
+    fixture.put("kept", &pattern(100_000)).await;
+    fixture.put("both", &pattern(110_000)).await;
+    fixture.put("inline", b"inline").await;
+    fixture.take("one").await;
+    fixture.delete("kept", false).await;
+    fixture.swept().await;
+    fixture.store.close().await;
+    let Fixture { folder, store, options } = fixture;
+    drop(store);
+    let check = Check { repair: false, verify_digests: true };
+    let report = fsck::run(folder.path(), check, |_| {}).expect("checked");
+    assert_eq!(report.findings, [], "what only a snapshot names is no orphan");
+    assert_eq!((report.blobs, report.bytes, report.objects), (3, 210_006, 2), "each file is read once");
+
+    let lost = super::fsck::blob_of(folder.path(), 100_000);
+    std::fs::remove_file(&lost).expect("there");
+    let report = fsck::run(folder.path(), check, |_| {}).expect("checked");
+    let texts: Vec<_> = report.findings.iter().map(ToString::to_string).collect();
+    assert_eq!(texts.len(), 2, "{texts:?}");
+    let of_snapshot = |finding: &Finding| matches!(finding, Finding::InSnapshot { snapshot, .. } if snapshot.as_str() == "one");
+    assert!(report.findings.iter().all(of_snapshot), "{texts:?}");
+    assert!(
+        texts[0].ends_with("is missing") && texts[1].starts_with("snapshot one: bucket/kept"),
+        "{texts:?}"
+    );
+    let repair = Check { repair: true, verify_digests: true };
+    assert!(fsck::run(folder.path(), repair, |_| {}).expect("repaired").is_clean());
+    assert_eq!(fsck::run(folder.path(), check, |_| {}).expect("checked").findings, []);
+    let store = Store::open(options.clone()).expect("it opens");
+    let fixture = Fixture { store, options, folder };
+    assert_eq!(fixture.store.list_snapshots().await.expect("a list")[0].objects, 2);
+    fixture.go_back("one").await;
+    assert_eq!(fixture.keys(&scan_all()), ["both", "inline"]);
+
+    fixture.store.close().await;
+    let Fixture { folder, store, .. } = fixture;
+    drop(store);
+    std::fs::write(folder.path().join("snapshots/bad.sqlite"), "no index").expect("writable");
+    let report = fsck::run(folder.path(), repair, |_| {}).expect("checked");
+    assert!(matches!(&report.findings[..], [Finding::BadSnapshot { .. }]), "{:?}", report.findings);
+    assert!(!report.is_clean());
+}
+
+#[tokio::test]
+async fn imported_indexes_go_back_too_and_those_that_are_the_same_are_not_copied() {
+    let fixture = Fixture::new().await;
+    let row = |text: &str| InventoryRow {
+        key: key(text),
+        size_bytes: 1,
+        modified: None,
+        etag: None,
+        md5: None,
+        crc32c: None,
+    };
+    let now = Timestamp::from_seconds(1_600_000_000);
+    fixture.store.add_inventory(&bucket(), vec![row("p/a"), row("p/b")]).await.expect("added");
+    fixture.store.cover_inventory(&bucket(), "p/".to_owned(), now).await.expect("covered");
+    fixture
+        .store
+        .keep_crawl(&bucket(), "q/".to_owned(), Vec::new(), Vec::new(), vec!["q/".to_owned()])
+        .await
+        .expect("kept");
+    fixture.take("one").await;
+    let id = |fixture: &Fixture| {
+        let read = |connection: &rusqlite::Connection| {
+            let sql = "SELECT id FROM inventory WHERE bucket_id IS NOT NULL";
+            Ok(connection.query_row(sql, [], |row| row.get::<_, i64>(0))?)
+        };
+        fixture.store.0.shared.readers.read(read).expect("one index")
+    };
+    let before = id(&fixture);
+    fixture.go_back("one").await;
+    assert_eq!(id(&fixture), before, "nothing was copied");
+
+    fixture.store.add_inventory(&bucket(), vec![row("p/c")]).await.expect("added");
+    fixture.store.drop_inventory(&bucket(), "q/".to_owned()).await.expect("dropped");
+    fixture.go_back("one").await;
+    assert_ne!(id(&fixture), before);
+    let known = |text: &str| fixture.store.find_inventory(&bucket(), &key(text)).expect("an answer");
+    assert!(matches!(known("p/a"), Known::Here(_)) && matches!(known("p/c"), Known::Absent));
+    let (covers, rows) = fixture.store.inventory_covers(&bucket()).expect("an answer");
+    assert_eq!((covers, rows), (vec![("p/".to_owned(), now)], 2));
+    let crawl = fixture.store.find_crawl(&bucket(), "q/").expect("an answer").expect("begun");
+    assert_eq!(crawl.pending, ["q/"]);
+    fixture.store.drop_inventory(&bucket(), String::new()).await.expect("dropped");
+    fixture.go_back("one").await;
+    assert!(matches!(
+        fixture.store.find_inventory(&bucket(), &key("p/b")).expect("an answer"),
+        Known::Here(_)
+    ));
+    fixture.swept().await;
+    fixture.is_sound().await;
+}
+
+#[tokio::test]
+async fn a_diff_names_what_is_not_the_same_page_by_page() {
+    let fixture = Fixture::new().await;
+    for text in ["changed", "removed", "same", "tombstone"] {
+        fixture.put(text, text.as_bytes()).await;
+    }
+    fixture.delete("unhidden", true).await;
+    fixture.take("one").await;
+    fixture.put("changed", b"other").await;
+    fixture.put("same", b"same").await;
+    fixture.delete("removed", false).await;
+    fixture.delete("tombstone", true).await;
+    fixture.delete("hidden", true).await;
+    fixture.store.undelete(&bucket(), vec![key("unhidden")]).await.expect("committed");
+    fixture.put("added", b"added").await;
+    fixture.cache("cached", b"read by somebody").await.expect("nothing is there");
+    let new = NewBucket {
+        name: BucketName::parse("zoo").expect("a name"),
+        region: "us-east-1".to_owned(),
+        owner: owner(),
+    };
+    fixture.store.create_bucket(new).await.expect("new");
+    fixture.take("two").await;
+    let mut found = Vec::new();
+    let mut after = None;
+    loop {
+        let page =
+            fixture.store.diff_snapshots(name("one"), Some(name("two")), after, 2).await.expect("a page");
+        assert!(page.differences.len() <= 2);
+        found.extend(page.differences);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    let size = |is: &Is| match is {
+        Is::Absent => "absent".to_owned(),
+        Is::Hidden => "hidden".to_owned(),
+        Is::Object { size_bytes, .. } => size_bytes.to_string(),
+    };
+    let lines: Vec<_> =
+        found.iter().map(|it| format!("{} {} {}", it.key.as_str(), size(&it.from), size(&it.to))).collect();
+    assert_eq!(
+        lines,
+        [
+            "added absent 5",
+            "changed 7 5",
+            "hidden absent hidden",
+            "removed 7 absent",
+            "tombstone 9 hidden",
+            "unhidden hidden absent"
+        ]
+    );
+    let now = fixture.store.diff_snapshots(name("one"), None, None, 99).await.expect("a page");
+    assert_eq!((now.differences, now.next), (found, None));
+    fixture.go_back("one").await;
+    let now = fixture.store.diff_snapshots(name("one"), None, None, 99).await.expect("a page");
+    assert_eq!(now.differences, []);
+}
+
+#[test]
+fn every_table_has_its_place_in_a_restore() {
+    let connection = rusqlite::Connection::open_in_memory().expect("SQLite works");
+    for step in migrate::STEPS {
+        connection.execute_batch(step).expect("a valid schema");
+    }
+    let mut names = connection
+        .prepare("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+        .expect("valid SQL");
+    let names = names.query_map([], |row| row.get::<_, String>(0)).expect("valid SQL");
+    let names: Vec<_> = names.collect::<Result<_, _>>().expect("text");
+    let mut known = snapshot::tables();
+    known.sort_unstable();
+    assert_eq!(names, known);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_snapshot_taken_while_writes_go_on_is_one_moment_of_them() {
+    let fixture = Arc::new(Fixture::with(|options| options.inline_max_bytes = 50).await);
+    // Each round writes the same number to both, first to a, then to b; both sizes, so files too.
+    let writer = {
+        let fixture = Arc::clone(&fixture);
+        tokio::spawn(async move {
+            for round in 0..150_u8 {
+                let bytes = vec![round; if round % 2 == 0 { 10 } else { 3000 }];
+                fixture.put("a", &bytes).await;
+                fixture.put("b", &bytes).await;
+            }
+        })
+    };
+    let mut taken = 0;
+    while !writer.is_finished() {
+        fixture.take(&format!("s{taken}")).await;
+        taken += 1;
+    }
+    writer.await.expect("no panic");
+    for index in 0..taken {
+        fixture.go_back(&format!("s{index}")).await;
+        let round = |bytes: Option<Vec<u8>>| bytes.map_or(-1, |bytes| i32::from(bytes[0]));
+        let (a, b) = (round(fixture.get("a").await), round(fixture.get("b").await));
+        assert!(a == b || a == b + 1, "{a} {b}");
+        fixture.forget_snapshot(&format!("s{index}")).await;
+    }
+    let fixture = Arc::into_inner(fixture).expect("nobody else has it");
+    fixture.swept().await;
+    fixture.is_sound().await;
+}
+
+/// What the model does.
+#[derive(Debug, Clone)]
+enum Verb {
+    Put { key: usize, size: usize },
+    Copy { from: usize, to: usize },
+    Delete { key: usize, tombstone: bool },
+    Take { snapshot: usize },
+    GoBack { snapshot: usize },
+    Forget { snapshot: usize },
+    Hold { key: usize },
+    LetGo,
+    Sweep,
+    Reopen,
+}
+
+const KEYS: &[&str] = &["a", "a/b", "b", "é"];
+const SNAPSHOTS: &[&str] = &["one", "two", "three"];
+
+fn verb() -> impl Strategy<Value = Verb> {
+    let key = || 0..KEYS.len();
+    let snapshot = || 0..SNAPSHOTS.len();
+    let size = || prop::sample::select(&[0_usize, 5, 100, 101, 3000][..]);
+    prop_oneof![
+        6 => (key(), size()).prop_map(|(key, size)| Verb::Put { key, size }),
+        3 => (key(), key()).prop_map(|(from, to)| Verb::Copy { from, to }),
+        3 => (key(), any::<bool>()).prop_map(|(key, tombstone)| Verb::Delete { key, tombstone }),
+        4 => snapshot().prop_map(|snapshot| Verb::Take { snapshot }),
+        4 => snapshot().prop_map(|snapshot| Verb::GoBack { snapshot }),
+        2 => snapshot().prop_map(|snapshot| Verb::Forget { snapshot }),
+        2 => key().prop_map(|key| Verb::Hold { key }),
+        1 => Just(Verb::LetGo),
+        2 => Just(Verb::Sweep),
+        1 => Just(Verb::Reopen),
+    ]
+}
+
+/// What is under each key: bytes, or `None` for a tombstone.
+type State = BTreeMap<&'static str, Option<Vec<u8>>>;
+
+/// A store and its model.
+struct Pair {
+    fixture: Fixture,
+    present: State,
+    snapshots: BTreeMap<&'static str, State>,
+    held: Vec<(Content, Vec<u8>)>,
+    generation: u64,
+    made: usize,
+}
+
+impl Pair {
+    fn written(&mut self, key: usize, bytes: Vec<u8>, object: &Object) {
+        assert!(object.generation > self.generation, "no number is given out twice");
+        self.generation = object.generation;
+        self.present.insert(KEYS[key], Some(bytes));
+    }
+
+    async fn apply(mut self, verb: &Verb) -> Self {
+        match *verb {
+            Verb::Put { key, size } => {
+                self.made += 1;
+                let mut bytes = pattern(size);
+                for (byte, mark) in bytes.iter_mut().zip(self.made.to_le_bytes()) {
+                    *byte ^= mark;
+                }
+                let object = self.fixture.put(KEYS[key], &bytes).await;
+                self.written(key, bytes, &object);
+            }
+            Verb::Copy { from, to } => {
+                if let Some(Some(bytes)) = self.present.get(KEYS[from]).cloned() {
+                    let object = self.fixture.copy(KEYS[from], KEYS[to]).await.expect("there is a source");
+                    self.written(to, bytes, &object);
+                }
+            }
+            Verb::Delete { key, tombstone } => {
+                self.fixture.delete(KEYS[key], tombstone).await;
+                if tombstone {
+                    self.present.insert(KEYS[key], None);
+                } else if matches!(self.present.get(KEYS[key]), Some(Some(_))) {
+                    self.present.remove(KEYS[key]);
+                }
+            }
+            Verb::Take { snapshot } => self.take(SNAPSHOTS[snapshot]).await,
+            Verb::GoBack { snapshot } => {
+                let outcome = self.fixture.store.restore_snapshot(name(SNAPSHOTS[snapshot])).await;
+                assert_eq!(outcome.is_ok(), self.snapshots.contains_key(SNAPSHOTS[snapshot]), "{outcome:?}");
+                if let Some(state) = self.snapshots.get(SNAPSHOTS[snapshot]) {
+                    self.present.clone_from(state);
+                }
+            }
+            Verb::Forget { snapshot } => {
+                let outcome = self.fixture.store.delete_snapshot(name(SNAPSHOTS[snapshot])).await;
+                let had = self.snapshots.remove(SNAPSHOTS[snapshot]).is_some();
+                assert_eq!(outcome.is_ok(), had, "{outcome:?}");
+            }
+            Verb::Hold { key } => {
+                if let (Lookup::Here(_, content), Some(Some(bytes))) =
+                    (self.fixture.find(KEYS[key]), self.present.get(KEYS[key]))
+                {
+                    self.held.push((content, bytes.clone()));
+                }
+            }
+            Verb::LetGo => self.let_go().await,
+            Verb::Sweep => {
+                self.let_go().await;
+                self.fixture.swept().await;
+            }
+            Verb::Reopen => {
+                self.let_go().await;
+                self.fixture = self.fixture.reopened().await;
+            }
+        }
+        self.is_as_expected().await;
+        self
+    }
+
+    async fn take(&mut self, snapshot: &'static str) {
+        let outcome = self.fixture.store.create_snapshot(name(snapshot)).await;
+        assert_eq!(outcome.is_ok(), !self.snapshots.contains_key(snapshot), "{outcome:?}");
+        if let Ok(taken) = outcome {
+            let objects: Vec<_> = self.present.values().flatten().collect();
+            let bytes: usize = objects.iter().map(|bytes| bytes.len()).sum();
+            assert_eq!((taken.objects, taken.bytes), (objects.len() as u64, bytes as u64));
+            self.snapshots.insert(snapshot, self.present.clone());
+        }
+    }
+
+    /// What was held reads to the end, whatever happened meanwhile.
+    async fn let_go(&mut self) {
+        for (content, bytes) in self.held.drain(..) {
+            let found = read(&content, ByteRange::whole(bytes.len() as u64)).await.expect("held");
+            assert!(found == bytes);
+        }
+    }
+
+    async fn is_as_expected(&self) {
+        for name in KEYS {
+            let found = self.fixture.find(name);
+            match self.present.get(name) {
+                None => assert!(matches!(found, Lookup::Absent)),
+                Some(None) => assert!(matches!(found, Lookup::Tombstone)),
+                Some(Some(bytes)) => assert!(self.fixture.get(name).await.as_ref() == Some(bytes), "{name}"),
+            }
+        }
+    }
+
+    /// Every object of every snapshot and of the present reads right; without them nothing is left.
+    async fn finish(mut self) {
+        self.let_go().await;
+        self.fixture.swept().await;
+        self.fixture.store.close().await;
+        let Fixture { folder, store, options } = self.fixture;
+        drop(store);
+        let check = Check { repair: false, verify_digests: true };
+        assert_eq!(fsck::run(folder.path(), check, |_| {}).expect("checked").findings, []);
+        let store = Store::open(options.clone()).expect("it opens");
+        self.fixture = Fixture { store, options, folder };
+        for (name, state) in std::mem::take(&mut self.snapshots) {
+            self.fixture.go_back(name).await;
+            self.present = state;
+            self.is_as_expected().await;
+            self.fixture.forget_snapshot(name).await;
+        }
+        for name in KEYS {
+            self.fixture.delete(name, false).await;
+        }
+        self.fixture.swept_to(0).await;
+        self.fixture.is_sound().await;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_state_that_was_taken_can_be_gone_back_to(verbs in prop::collection::vec(verb(), 1..40)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(async {
+            let fixture = Fixture::with(|options| options.inline_max_bytes = 100).await;
+            let mut pair = Pair {
+                fixture,
+                present: State::new(),
+                snapshots: BTreeMap::new(),
+                held: Vec::new(),
+                generation: 0,
+                made: 0,
+            };
+            for verb in &verbs {
+                pair = pair.apply(verb).await;
+            }
+            pair.finish().await;
+        });
+    }
+}
