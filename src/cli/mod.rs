@@ -14,6 +14,7 @@ mod ls;
 mod presign;
 mod serve;
 mod serving;
+mod snapshot;
 mod stage;
 #[cfg(test)]
 mod tests;
@@ -70,6 +71,9 @@ enum Command {
     Ls(ls::Arguments),
     /// Let production show again what was deleted here
     Undelete(undelete::Arguments),
+    /// Keep states of the stage, go back to them, compare them
+    #[command(subcommand)]
+    Snapshot(snapshot::Command),
     /// What is known of production: import lists of it, and say how it is
     #[command(subcommand)]
     Upstream(upstream::Command),
@@ -115,6 +119,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>, environment: &Environment)
         Some(Command::Check(arguments)) => check::run(&arguments, environment),
         Some(Command::Ls(arguments)) => ls::run(&arguments, environment),
         Some(Command::Undelete(arguments)) => undelete::run(&arguments, environment),
+        Some(Command::Snapshot(command)) => snapshot::run(&command, environment),
         Some(Command::Upstream(command)) => upstream::run(&command, environment),
         Some(Command::Fsck(arguments)) => fsck::run(&arguments, environment),
     };
