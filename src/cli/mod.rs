@@ -6,10 +6,13 @@ mod check;
 mod config;
 mod credential;
 mod explain;
+mod export;
 mod failure;
 mod flags;
+mod fork;
 mod fsck;
 mod heartbeat;
+mod import;
 mod ls;
 mod presign;
 mod serve;
@@ -18,6 +21,7 @@ mod snapshot;
 mod stage;
 #[cfg(test)]
 mod tests;
+mod transfer;
 mod undelete;
 mod upstream;
 mod welcome;
@@ -74,6 +78,12 @@ enum Command {
     /// Keep states of the stage, go back to them, compare them
     #[command(subcommand)]
     Snapshot(snapshot::Command),
+    /// Make an independent stage of this one, without copying its blobs
+    Fork(fork::Arguments),
+    /// Put a whole stage into one file
+    Export(export::Arguments),
+    /// Make a stage of what was exported
+    Import(import::Arguments),
     /// What is known of production: import lists of it, and say how it is
     #[command(subcommand)]
     Upstream(upstream::Command),
@@ -120,6 +130,9 @@ fn run(arguments: impl IntoIterator<Item = OsString>, environment: &Environment)
         Some(Command::Ls(arguments)) => ls::run(&arguments, environment),
         Some(Command::Undelete(arguments)) => undelete::run(&arguments, environment),
         Some(Command::Snapshot(command)) => snapshot::run(&command, environment),
+        Some(Command::Fork(arguments)) => fork::run(&arguments, environment),
+        Some(Command::Export(arguments)) => export::run(&arguments, environment),
+        Some(Command::Import(arguments)) => import::run(&arguments),
         Some(Command::Upstream(command)) => upstream::run(&command, environment),
         Some(Command::Fsck(arguments)) => fsck::run(&arguments, environment),
     };

@@ -208,6 +208,11 @@ pub enum OpenError {
         #[source]
         source: rusqlite::Error,
     },
+    /// The folder is being made by a fork or an import, or was not finished.
+    #[error(
+        "the data folder {} is not finished: a fork or an import is making it or was killed; do that again,          or remove the folder", .0.display()
+    )]
+    Unfinished(PathBuf),
     /// The folder of the snapshots could not be looked at.
     #[error("{}", folder.display())]
     Snapshots {

@@ -54,7 +54,7 @@ impl BlobName {
     }
 
     /// The folder of the file below `blobs/`.
-    fn shelf(&self) -> &str {
+    pub(super) fn shelf(&self) -> &str {
         &self.0[Self::LENGTH - 2..]
     }
 }
@@ -125,6 +125,11 @@ impl Folder {
     /// Where a blob is.
     pub(super) fn blob_path(&self, name: &BlobName) -> PathBuf {
         self.blobs().join(name.shelf()).join(name.as_str())
+    }
+
+    /// The folder that a blob is in.
+    pub(super) fn shelf_path(&self, name: &BlobName) -> PathBuf {
+        self.blobs().join(name.shelf())
     }
 
     /// What an answered write survives.

@@ -32,6 +32,7 @@ mod staging;
 mod statement;
 mod sweep;
 mod tail;
+pub mod transfer;
 mod upload;
 mod writer;
 

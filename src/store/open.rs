@@ -11,7 +11,7 @@ use super::folder::Folder;
 use super::shared::Shared;
 use super::snapshot::Snapshots;
 use super::writer::{Settings, Writer};
-use super::{Durability, Options, change, migrate, reader, row, statement, sweep};
+use super::{Durability, Options, change, migrate, reader, row, statement, sweep, transfer};
 use crate::clock::Clock;
 
 /// The pages of the index, SQLite's usual ones.
@@ -33,6 +33,7 @@ impl Inner {
     /// Takes the lock, brings the index up to date and starts the threads.
     pub(super) fn open(options: &Options) -> Result<Self, OpenError> {
         let folder = Folder::open(options)?;
+        transfer::check_finished(&options.data_dir)?;
         let (connection, sequence) = open_index(&folder)?;
         let (snapshots, taken) = find_snapshots(&folder)?;
         // A number that a snapshot knows is never given out again, whatever became of the index.

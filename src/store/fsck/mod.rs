@@ -17,7 +17,7 @@ use rusqlite::Connection;
 use super::error::{Error as StoreError, OpenError};
 use super::folder::Folder;
 use super::open::{find_snapshots, open_index};
-use super::{Options, change, sweep};
+use super::{Options, change, sweep, transfer};
 use crate::model::{BucketName, ObjectKey, SnapshotName};
 
 /// What [`run`] shall do.
@@ -275,6 +275,7 @@ pub fn run(data_dir: &Path, check: Check, mut progress: impl FnMut(Progress)) ->
     if !data_dir.join("index.sqlite").exists() {
         return Err(Error::NoIndex(data_dir.to_owned()));
     }
+    transfer::check_finished(data_dir)?;
     let folder = Folder::open(&Options::new(data_dir))?;
     let (mut connection, _) = open_index(&folder)?;
     let (snapshots, _) = find_snapshots(&folder)?;

@@ -16,7 +16,7 @@ mod restore;
 
 use std::sync::Arc;
 
-pub(super) use catalogue::{Kept, Snapshots};
+pub(super) use catalogue::{FILE_ENDING, Kept, Snapshots, open_reading};
 pub(super) use create::{COUNT_AGAIN, Copies};
 pub use diff::{Difference, DifferencePage, Is};
 #[cfg(test)]

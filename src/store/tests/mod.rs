@@ -15,6 +15,7 @@ mod scans;
 mod sessions;
 mod snapshots;
 mod tail;
+mod transfer;
 mod uploads;
 
 use bytes::Bytes;
