@@ -9,6 +9,7 @@ mod server;
 
 mod health;
 mod settings;
+mod snapshot;
 mod stop;
 
 use std::process::{Command, Output};
