@@ -127,10 +127,10 @@ impl Kept {
     }
 
     /// A snapshot has been made.
-    pub(super) fn add(&mut self, name: SnapshotName) -> Result<Snapshot, Error> {
-        let entry = Entry::open(name.clone(), &self.path(&name));
+    pub(super) fn add(&mut self, name: &SnapshotName) -> Result<Snapshot, Error> {
+        let entry = Entry::open(name.clone(), &self.path(name));
         self.entries.insert(name.clone(), entry);
-        self.get(&name).map(|(snapshot, _)| snapshot.clone())
+        self.get(name).map(|(snapshot, _)| snapshot.clone())
     }
 
     /// A snapshot is gone.

@@ -71,7 +71,7 @@ pub(super) fn create(inner: &Inner, name: SnapshotName) -> Result<Snapshot, Erro
         drop(fs::remove_file(&partial));
         return Err(folder.explain_index(error));
     }
-    kept.add(name)
+    kept.add(&name)
 }
 
 fn make_folder(folder: &Folder, snapshots: &Path) -> Result<(), Error> {

@@ -58,7 +58,7 @@ pub(super) fn page(
     inner: &Inner,
     from: &SnapshotName,
     to: Option<&SnapshotName>,
-    after: Option<(BucketName, ObjectKey)>,
+    after: Option<&(BucketName, ObjectKey)>,
     limit: usize,
 ) -> Result<DifferencePage, Error> {
     let connect = |name: &SnapshotName| {
@@ -70,13 +70,12 @@ pub(super) fn page(
         Ok::<_, Error>(connection)
     };
     let from = connect(from)?;
-    let to = match to {
-        Some(to) => connect(to)?,
-        None => {
-            let present = open_reading(&inner.shared.folder.index())?;
-            present.execute_batch("BEGIN")?;
-            present
-        }
+    let to = if let Some(to) = to {
+        connect(to)?
+    } else {
+        let present = open_reading(&inner.shared.folder.index())?;
+        present.execute_batch("BEGIN")?;
+        present
     };
     let mut work = Work { page: DifferencePage { differences: Vec::new(), next: None }, limit, keys: 0 };
     let mut buckets: BTreeMap<BucketName, (i64, i64)> = BTreeMap::new();
@@ -88,7 +87,7 @@ pub(super) fn page(
         buckets.entry(name).or_insert((-1, -1)).1 = id;
     }
     for (bucket, ids) in buckets {
-        let behind = match &after {
+        let behind = match after {
             Some((last, _)) if bucket < *last => continue,
             Some((last, key)) if bucket == *last => key.as_str(),
             _ => "",

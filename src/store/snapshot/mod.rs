@@ -81,7 +81,7 @@ impl Store {
         after: Option<(BucketName, ObjectKey)>,
         limit: usize,
     ) -> Result<DifferencePage, Error> {
-        self.blocking(move |inner| diff::page(inner, &from, to.as_ref(), after, limit)).await
+        self.blocking(move |inner| diff::page(inner, &from, to.as_ref(), after.as_ref(), limit)).await
     }
 
     async fn blocking<T: Send + 'static>(

@@ -27,7 +27,7 @@ impl Fixture {
     }
 
     /// Ends the store and has everything looked at.
-    async fn is_sound(self) {
+    async fn end_soundly(self) {
         self.store.close().await;
         let Self { folder, store, .. } = self;
         drop(store);
@@ -86,7 +86,7 @@ async fn going_back_gives_all_that_was_and_nothing_else() {
     fixture.forget_snapshot("one").await;
     assert_eq!(fixture.store.list_snapshots().await.expect("a list"), []);
     fixture.swept_to(2).await;
-    fixture.is_sound().await;
+    fixture.end_soundly().await;
 }
 
 fn object_ref(text: &str) -> ObjectRef {
@@ -133,7 +133,7 @@ async fn a_file_stays_for_as_long_as_the_present_or_a_snapshot_names_it() {
     assert!(fixture.get("a").await.expect("the present's again") == pattern(100_000));
     fixture.delete("a", false).await;
     fixture.swept_to(0).await;
-    fixture.is_sound().await;
+    fixture.end_soundly().await;
 }
 
 #[tokio::test]
@@ -192,7 +192,7 @@ async fn who_reads_while_the_store_goes_back_reads_to_the_end() {
     assert_eq!(read(&now, ByteRange::whole(3)).await.expect("readable"), b"now");
     drop((reader, parts, now));
     fixture.swept_to(0).await;
-    fixture.is_sound().await;
+    fixture.end_soundly().await;
 }
 
 #[tokio::test]
@@ -235,10 +235,7 @@ async fn a_restore_that_fails_changes_nothing() {
     fixture.put("after", b"the store is usable").await;
     fixture.swept().await;
 
-    let file = std::fs::read_dir(fixture.folder.path().join("blobs")).expect("a folder");
-    let shelf = file.filter_map(Result::ok).next().expect("a shelf").path();
-    let file =
-        std::fs::read_dir(shelf).expect("a folder").filter_map(Result::ok).next().expect("a blob").path();
+    let file = super::fsck::blob_of(fixture.folder.path(), 100_000);
     std::fs::rename(&file, fixture.folder.path().join("aside")).expect("writable");
     let failed = fixture.store.restore_snapshot(name("one")).await;
     assert!(matches!(failed, Err(Error::BadSnapshot { .. })), "{failed:?}");
@@ -246,7 +243,7 @@ async fn a_restore_that_fails_changes_nothing() {
     std::fs::rename(fixture.folder.path().join("aside"), &file).expect("writable");
     fixture.go_back("one").await;
     assert!(fixture.get("a").await.expect("an object") == pattern(100_000));
-    fixture.is_sound().await;
+    fixture.end_soundly().await;
 }
 
 #[tokio::test]
@@ -257,9 +254,9 @@ async fn a_crash_leaves_the_old_state_or_the_new_one_and_no_half_snapshot() {
     fixture.put("a", &pattern(200_000)).await;
     fixture.put("b", &pattern(300_000)).await;
     fixture.take("two").await;
-    let before = crashed(&fixture).await;
+    let before = crashed(&fixture);
     fixture.go_back("one").await;
-    let after = crashed(&fixture).await;
+    let after = crashed(&fixture);
     assert!(before.get("a").await.expect("an object") == pattern(200_000));
     assert!(after.get("a").await.expect("an object") == pattern(100_000));
     // While one is made, and after the file of one has gone and its blobs have not.
@@ -269,14 +266,14 @@ async fn a_crash_leaves_the_old_state_or_the_new_one_and_no_half_snapshot() {
     let before = before.reopened().await;
     assert_eq!(std::fs::read_dir(&snapshots).expect("a folder").count(), 1);
     before.swept_to(2).await;
-    before.is_sound().await;
+    before.end_soundly().await;
     after.swept_to(3).await;
     assert_eq!(after.store.list_snapshots().await.expect("a list").len(), 2);
-    after.is_sound().await;
+    after.end_soundly().await;
 }
 
 /// The folder as a crash would leave it now, opened again.
-async fn crashed(fixture: &Fixture) -> Fixture {
+fn crashed(fixture: &Fixture) -> Fixture {
     let folder = tempfile::tempdir().expect("a temporary folder");
     crash_image(fixture.folder.path(), folder.path());
     let options = Options { data_dir: folder.path().to_owned(), ..fixture.options.clone() };
@@ -304,7 +301,7 @@ async fn a_snapshot_that_cannot_be_read_keeps_every_file_until_it_is_deleted() {
     fixture.forget_snapshot("one").await;
     let fixture = fixture.reopened().await;
     fixture.swept_to(0).await;
-    fixture.is_sound().await;
+    fixture.end_soundly().await;
 }
 
 #[tokio::test]
@@ -401,7 +398,7 @@ async fn imported_indexes_go_back_too_and_those_that_are_the_same_are_not_copied
         Known::Here(_)
     ));
     fixture.swept().await;
-    fixture.is_sound().await;
+    fixture.end_soundly().await;
 }
 
 #[tokio::test]
@@ -509,7 +506,7 @@ async fn a_snapshot_taken_while_writes_go_on_is_one_moment_of_them() {
     }
     let fixture = Arc::into_inner(fixture).expect("nobody else has it");
     fixture.swept().await;
-    fixture.is_sound().await;
+    fixture.end_soundly().await;
 }
 
 /// What the model does.
@@ -678,7 +675,7 @@ impl Pair {
             self.fixture.delete(name, false).await;
         }
         self.fixture.swept_to(0).await;
-        self.fixture.is_sound().await;
+        self.fixture.end_soundly().await;
     }
 }
 

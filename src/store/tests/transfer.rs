@@ -134,7 +134,7 @@ async fn what_a_kill_left_is_no_stage_and_is_begun_anew() {
     is_sound(forked).await;
 }
 
-async fn exported(fixture: &Fixture) -> Vec<u8> {
+fn exported(fixture: &Fixture) -> Vec<u8> {
     let mut file = Vec::new();
     let moved = export(fixture.folder.path(), &one(), &mut file, |_| {}).expect("exported");
     assert_eq!(moved, Moved { objects: 4, blobs: 2, blob_bytes: 400_000, shared: 0 });
@@ -144,7 +144,7 @@ async fn exported(fixture: &Fixture) -> Vec<u8> {
 #[tokio::test]
 async fn a_stage_goes_through_one_file() {
     let fixture = stage().await;
-    let file = exported(&fixture).await;
+    let file = exported(&fixture);
     let folder = tempfile::tempdir().expect("a temporary folder");
     let to = folder.path().join("imported");
     let mut steps = 0;
@@ -162,7 +162,7 @@ async fn a_stage_goes_through_one_file() {
 #[tokio::test]
 async fn a_file_that_was_damaged_or_cut_is_refused_and_leaves_nothing() {
     let fixture = stage().await;
-    let file = exported(&fixture).await;
+    let file = exported(&fixture);
     let folder = tempfile::tempdir().expect("a temporary folder");
     let to = folder.path().join("imported");
     let refused = |bytes: &[u8], what: &str| {
@@ -179,7 +179,7 @@ async fn a_file_that_was_damaged_or_cut_is_refused_and_leaves_nothing() {
     }
     refused(&file[..file.len() - 1], "the last byte is missing");
     refused(b"no file of ours", "another kind of file");
-    let damages: [(&str, fn(&mut Entries)); 11] = [
+    let damages: [(&str, Damage); 11] = [
         ("no blob", |entries| drop(entries.pop())),
         ("a blob twice", |entries| entries.push(entries[2].clone())),
         ("a blob of other bytes", |entries| entries[2].1[7] ^= 1),
@@ -206,6 +206,8 @@ async fn a_file_that_was_damaged_or_cut_is_refused_and_leaves_nothing() {
 
 /// Names and bytes.
 type Entries = Vec<(String, Vec<u8>)>;
+/// What is done to them.
+type Damage = fn(&mut Entries);
 
 fn taken_apart(file: &[u8]) -> Entries {
     let mut archive = tar::Archive::new(zstd::Decoder::new(file).expect("zstd"));
@@ -237,7 +239,7 @@ async fn an_index_with_other_tables_is_refused() {
         .execute_batch("CREATE TRIGGER hostile AFTER INSERT ON object BEGIN DELETE FROM object; END")
         .expect("valid SQL");
     drop(index);
-    let file = exported(&fixture).await;
+    let file = exported(&fixture);
     let folder = tempfile::tempdir().expect("a temporary folder");
     let outcome = import(&file[..], &folder.path().join("imported"), |_| {});
     assert!(matches!(&outcome, Err(Error::BadFile(told)) if told.contains("tables")), "{outcome:?}");

@@ -100,11 +100,10 @@ fn place_index<R: Read>(
 
 /// What cannot be copied was either cut off there or has no room here.
 fn cut_or_full(target: &Target, path: &Path, error: io::Error) -> Error {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            target.folder().explain(path, error).into()
-        }
-        _ => bad(error),
+    if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+        target.folder().explain(path, error).into()
+    } else {
+        bad(error)
     }
 }
 

@@ -66,13 +66,12 @@ impl Target {
 
     /// Where a blob goes. Its folder is there.
     pub(super) fn blob_path(&mut self, blob: &Blob) -> Result<PathBuf, Error> {
-        let path = self.folder.blob_path(&blob.name);
-        let shelf = self.folder.shelf_path(&blob.name);
-        if !self.shelves.contains(&shelf) {
-            fs::create_dir_all(&shelf).map_err(|error| Error::file(&shelf, error))?;
-            self.shelves.insert(shelf);
+        let folder = self.folder.shelf_path(&blob.name);
+        if !self.shelves.contains(&folder) {
+            fs::create_dir_all(&folder).map_err(|error| Error::file(&folder, error))?;
+            self.shelves.insert(folder);
         }
-        Ok(path)
+        Ok(self.folder.blob_path(&blob.name))
     }
 
     /// Makes the snapshot that was put at the index's place an index: this understudy's, and of a stage.
