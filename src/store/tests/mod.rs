@@ -13,6 +13,8 @@ mod objects;
 mod plans;
 mod scans;
 mod sessions;
+mod snapshot_damage;
+mod snapshot_model;
 mod snapshots;
 mod tail;
 mod transfer;

@@ -1,33 +1,28 @@
-//! Snapshots: taken, gone back to, forgotten; with readers, failures and crashes in between.
+//! Snapshots: taken, gone back to, compared and forgotten, with readers and writers meanwhile.
 
-use std::collections::BTreeMap;
-
-use proptest::prelude::*;
-
-use super::folder::crash_image;
 use super::*;
 use crate::model::SnapshotName;
-use crate::store::fsck::{self, Check, Finding};
+use crate::store::fsck::{self, Check};
 
-fn name(text: &str) -> SnapshotName {
+pub(super) fn name(text: &str) -> SnapshotName {
     SnapshotName::parse(text).expect("a valid name")
 }
 
 impl Fixture {
-    async fn take(&self, text: &str) -> Snapshot {
+    pub(super) async fn take(&self, text: &str) -> Snapshot {
         self.store.create_snapshot(name(text)).await.expect("taken")
     }
 
-    async fn go_back(&self, text: &str) {
+    pub(super) async fn go_back(&self, text: &str) {
         self.store.restore_snapshot(name(text)).await.expect("restored");
     }
 
-    async fn forget_snapshot(&self, text: &str) {
+    pub(super) async fn forget_snapshot(&self, text: &str) {
         self.store.delete_snapshot(name(text)).await.expect("deleted");
     }
 
     /// Ends the store and has everything looked at.
-    async fn end_soundly(self) {
+    pub(super) async fn end_soundly(self) {
         self.store.close().await;
         let Self { folder, store, .. } = self;
         drop(store);
@@ -218,139 +213,6 @@ async fn the_counter_never_goes_back() {
 }
 
 #[tokio::test]
-async fn a_restore_that_fails_changes_nothing() {
-    let fixture = Fixture::new().await;
-    fixture.put("a", &pattern(100_000)).await;
-    fixture.put("small", b"then").await;
-    fixture.take("one").await;
-    fixture.put("small", b"now").await;
-    fixture.delete("a", false).await;
-    // Late in the work: objects are written after buckets, owners and contents.
-    fixture.sql("CREATE TEMP TRIGGER no AFTER INSERT ON object BEGIN SELECT raise(ABORT, 'no'); END").await;
-    let failed = fixture.store.restore_snapshot(name("one")).await;
-    assert!(matches!(failed, Err(Error::Index(_))), "{failed:?}");
-    fixture.sql("DROP TRIGGER no").await;
-    assert_eq!(fixture.keys(&scan_all()), ["small"]);
-    assert_eq!(fixture.get("small").await.expect("an object"), b"now");
-    fixture.put("after", b"the store is usable").await;
-    fixture.swept().await;
-
-    let file = super::fsck::blob_of(fixture.folder.path(), 100_000);
-    std::fs::rename(&file, fixture.folder.path().join("aside")).expect("writable");
-    let failed = fixture.store.restore_snapshot(name("one")).await;
-    assert!(matches!(failed, Err(Error::BadSnapshot { .. })), "{failed:?}");
-    assert_eq!(fixture.keys(&scan_all()), ["after", "small"]);
-    std::fs::rename(fixture.folder.path().join("aside"), &file).expect("writable");
-    fixture.go_back("one").await;
-    assert!(fixture.get("a").await.expect("an object") == pattern(100_000));
-    fixture.end_soundly().await;
-}
-
-#[tokio::test]
-async fn a_crash_leaves_the_old_state_or_the_new_one_and_no_half_snapshot() {
-    let fixture = Fixture::new().await;
-    fixture.put("a", &pattern(100_000)).await;
-    fixture.take("one").await;
-    fixture.put("a", &pattern(200_000)).await;
-    fixture.put("b", &pattern(300_000)).await;
-    fixture.take("two").await;
-    let before = crashed(&fixture);
-    fixture.go_back("one").await;
-    let after = crashed(&fixture);
-    assert!(before.get("a").await.expect("an object") == pattern(200_000));
-    assert!(after.get("a").await.expect("an object") == pattern(100_000));
-    // While one is made, and after the file of one has gone and its blobs have not.
-    let snapshots = before.folder.path().join("snapshots");
-    std::fs::write(snapshots.join(".three.partial"), "half").expect("writable");
-    std::fs::remove_file(snapshots.join("one.sqlite")).expect("there");
-    let before = before.reopened().await;
-    assert_eq!(std::fs::read_dir(&snapshots).expect("a folder").count(), 1);
-    before.swept_to(2).await;
-    before.end_soundly().await;
-    after.swept_to(3).await;
-    assert_eq!(after.store.list_snapshots().await.expect("a list").len(), 2);
-    after.end_soundly().await;
-}
-
-/// The folder as a crash would leave it now, opened again.
-fn crashed(fixture: &Fixture) -> Fixture {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    crash_image(fixture.folder.path(), folder.path());
-    let options = Options { data_dir: folder.path().to_owned(), ..fixture.options.clone() };
-    let store = Store::open(options.clone()).expect("a crash leaves a folder that opens");
-    Fixture { store, options, folder }
-}
-
-#[tokio::test]
-async fn a_snapshot_that_cannot_be_read_keeps_every_file_until_it_is_deleted() {
-    let fixture = Fixture::new().await;
-    fixture.put("a", &pattern(100_000)).await;
-    fixture.take("one").await;
-    let path = fixture.folder.path().join("snapshots/one.sqlite");
-    std::fs::write(&path, "no index").expect("writable");
-    let fixture = fixture.reopened().await;
-    assert_eq!(fixture.store.list_snapshots().await.expect("a list"), []);
-    let refused = fixture.store.restore_snapshot(name("one")).await;
-    assert!(matches!(refused, Err(Error::BadSnapshot { .. })), "{refused:?}");
-    fixture.delete("a", false).await;
-    fixture.swept_to(1).await;
-    fixture.store.close().await;
-    let found = fsck::run(fixture.folder.path(), Check::default(), |_| {}).map(drop);
-    assert!(matches!(found, Err(fsck::Error::Open(OpenError::Locked { .. }))), "its handle is still here");
-    let fixture = fixture.reopened().await;
-    fixture.forget_snapshot("one").await;
-    let fixture = fixture.reopened().await;
-    fixture.swept_to(0).await;
-    fixture.end_soundly().await;
-}
-
-#[tokio::test]
-async fn fsck_looks_into_snapshots() {
-    let fixture = Fixture::new().await;
-    fixture.put("kept", &pattern(100_000)).await;
-    fixture.put("both", &pattern(110_000)).await;
-    fixture.put("inline", b"inline").await;
-    fixture.take("one").await;
-    fixture.delete("kept", false).await;
-    fixture.swept().await;
-    fixture.store.close().await;
-    let Fixture { folder, store, options } = fixture;
-    drop(store);
-    let check = Check { repair: false, verify_digests: true };
-    let report = fsck::run(folder.path(), check, |_| {}).expect("checked");
-    assert_eq!(report.findings, [], "what only a snapshot names is no orphan");
-    assert_eq!((report.blobs, report.bytes, report.objects), (3, 210_006, 2), "each file is read once");
-
-    let lost = super::fsck::blob_of(folder.path(), 100_000);
-    std::fs::remove_file(&lost).expect("there");
-    let report = fsck::run(folder.path(), check, |_| {}).expect("checked");
-    let texts: Vec<_> = report.findings.iter().map(ToString::to_string).collect();
-    assert_eq!(texts.len(), 2, "{texts:?}");
-    let of_snapshot = |finding: &Finding| matches!(finding, Finding::InSnapshot { snapshot, .. } if snapshot.as_str() == "one");
-    assert!(report.findings.iter().all(of_snapshot), "{texts:?}");
-    assert!(
-        texts[0].ends_with("is missing") && texts[1].starts_with("snapshot one: bucket/kept"),
-        "{texts:?}"
-    );
-    let repair = Check { repair: true, verify_digests: true };
-    assert!(fsck::run(folder.path(), repair, |_| {}).expect("repaired").is_clean());
-    assert_eq!(fsck::run(folder.path(), check, |_| {}).expect("checked").findings, []);
-    let store = Store::open(options.clone()).expect("it opens");
-    let fixture = Fixture { store, options, folder };
-    assert_eq!(fixture.store.list_snapshots().await.expect("a list")[0].objects, 2);
-    fixture.go_back("one").await;
-    assert_eq!(fixture.keys(&scan_all()), ["both", "inline"]);
-
-    fixture.store.close().await;
-    let Fixture { folder, store, .. } = fixture;
-    drop(store);
-    std::fs::write(folder.path().join("snapshots/bad.sqlite"), "no index").expect("writable");
-    let report = fsck::run(folder.path(), repair, |_| {}).expect("checked");
-    assert!(matches!(&report.findings[..], [Finding::BadSnapshot { .. }]), "{:?}", report.findings);
-    assert!(!report.is_clean());
-}
-
-#[tokio::test]
 async fn imported_indexes_go_back_too_and_those_that_are_the_same_are_not_copied() {
     let fixture = Fixture::new().await;
     let row = |text: &str| InventoryRow {
@@ -507,198 +369,4 @@ async fn a_snapshot_taken_while_writes_go_on_is_one_moment_of_them() {
     let fixture = Arc::into_inner(fixture).expect("nobody else has it");
     fixture.swept().await;
     fixture.end_soundly().await;
-}
-
-/// What the model does.
-#[derive(Debug, Clone)]
-enum Verb {
-    Put { key: usize, size: usize },
-    Copy { from: usize, to: usize },
-    Delete { key: usize, tombstone: bool },
-    Take { snapshot: usize },
-    GoBack { snapshot: usize },
-    Forget { snapshot: usize },
-    Hold { key: usize },
-    LetGo,
-    Sweep,
-    Reopen,
-}
-
-const KEYS: &[&str] = &["a", "a/b", "b", "é"];
-const SNAPSHOTS: &[&str] = &["one", "two", "three"];
-
-fn verb() -> impl Strategy<Value = Verb> {
-    let key = || 0..KEYS.len();
-    let snapshot = || 0..SNAPSHOTS.len();
-    let size = || prop::sample::select(&[0_usize, 5, 100, 101, 3000][..]);
-    prop_oneof![
-        6 => (key(), size()).prop_map(|(key, size)| Verb::Put { key, size }),
-        3 => (key(), key()).prop_map(|(from, to)| Verb::Copy { from, to }),
-        3 => (key(), any::<bool>()).prop_map(|(key, tombstone)| Verb::Delete { key, tombstone }),
-        4 => snapshot().prop_map(|snapshot| Verb::Take { snapshot }),
-        4 => snapshot().prop_map(|snapshot| Verb::GoBack { snapshot }),
-        2 => snapshot().prop_map(|snapshot| Verb::Forget { snapshot }),
-        2 => key().prop_map(|key| Verb::Hold { key }),
-        1 => Just(Verb::LetGo),
-        2 => Just(Verb::Sweep),
-        1 => Just(Verb::Reopen),
-    ]
-}
-
-/// What is under each key: bytes, or `None` for a tombstone.
-type State = BTreeMap<&'static str, Option<Vec<u8>>>;
-
-/// A store and its model.
-struct Pair {
-    fixture: Fixture,
-    present: State,
-    snapshots: BTreeMap<&'static str, State>,
-    held: Vec<(Content, Vec<u8>)>,
-    generation: u64,
-    made: usize,
-}
-
-impl Pair {
-    fn written(&mut self, key: usize, bytes: Vec<u8>, object: &Object) {
-        assert!(object.generation > self.generation, "no number is given out twice");
-        self.generation = object.generation;
-        self.present.insert(KEYS[key], Some(bytes));
-    }
-
-    async fn apply(mut self, verb: &Verb) -> Self {
-        match *verb {
-            Verb::Put { key, size } => {
-                self.made += 1;
-                let mut bytes = pattern(size);
-                for (byte, mark) in bytes.iter_mut().zip(self.made.to_le_bytes()) {
-                    *byte ^= mark;
-                }
-                let object = self.fixture.put(KEYS[key], &bytes).await;
-                self.written(key, bytes, &object);
-            }
-            Verb::Copy { from, to } => {
-                if let Some(Some(bytes)) = self.present.get(KEYS[from]).cloned() {
-                    let object = self.fixture.copy(KEYS[from], KEYS[to]).await.expect("there is a source");
-                    self.written(to, bytes, &object);
-                }
-            }
-            Verb::Delete { key, tombstone } => {
-                self.fixture.delete(KEYS[key], tombstone).await;
-                if tombstone {
-                    self.present.insert(KEYS[key], None);
-                } else if matches!(self.present.get(KEYS[key]), Some(Some(_))) {
-                    self.present.remove(KEYS[key]);
-                }
-            }
-            Verb::Take { snapshot } => self.take(SNAPSHOTS[snapshot]).await,
-            Verb::GoBack { snapshot } => {
-                let outcome = self.fixture.store.restore_snapshot(name(SNAPSHOTS[snapshot])).await;
-                assert_eq!(outcome.is_ok(), self.snapshots.contains_key(SNAPSHOTS[snapshot]), "{outcome:?}");
-                if let Some(state) = self.snapshots.get(SNAPSHOTS[snapshot]) {
-                    self.present.clone_from(state);
-                }
-            }
-            Verb::Forget { snapshot } => {
-                let outcome = self.fixture.store.delete_snapshot(name(SNAPSHOTS[snapshot])).await;
-                let had = self.snapshots.remove(SNAPSHOTS[snapshot]).is_some();
-                assert_eq!(outcome.is_ok(), had, "{outcome:?}");
-            }
-            Verb::Hold { key } => {
-                if let (Lookup::Here(_, content), Some(Some(bytes))) =
-                    (self.fixture.find(KEYS[key]), self.present.get(KEYS[key]))
-                {
-                    self.held.push((content, bytes.clone()));
-                }
-            }
-            Verb::LetGo => self.let_go().await,
-            Verb::Sweep => {
-                self.let_go().await;
-                self.fixture.swept().await;
-            }
-            Verb::Reopen => {
-                self.let_go().await;
-                self.fixture = self.fixture.reopened().await;
-            }
-        }
-        self.is_as_expected().await;
-        self
-    }
-
-    async fn take(&mut self, snapshot: &'static str) {
-        let outcome = self.fixture.store.create_snapshot(name(snapshot)).await;
-        assert_eq!(outcome.is_ok(), !self.snapshots.contains_key(snapshot), "{outcome:?}");
-        if let Ok(taken) = outcome {
-            let objects: Vec<_> = self.present.values().flatten().collect();
-            let bytes: usize = objects.iter().map(|bytes| bytes.len()).sum();
-            assert_eq!((taken.objects, taken.bytes), (objects.len() as u64, bytes as u64));
-            self.snapshots.insert(snapshot, self.present.clone());
-        }
-    }
-
-    /// What was held reads to the end, whatever happened meanwhile.
-    async fn let_go(&mut self) {
-        for (content, bytes) in self.held.drain(..) {
-            let found = read(&content, ByteRange::whole(bytes.len() as u64)).await.expect("held");
-            assert!(found == bytes);
-        }
-    }
-
-    async fn is_as_expected(&self) {
-        for name in KEYS {
-            let found = self.fixture.find(name);
-            match self.present.get(name) {
-                None => assert!(matches!(found, Lookup::Absent)),
-                Some(None) => assert!(matches!(found, Lookup::Tombstone)),
-                Some(Some(bytes)) => assert!(self.fixture.get(name).await.as_ref() == Some(bytes), "{name}"),
-            }
-        }
-    }
-
-    /// Every object of every snapshot and of the present reads right; without them nothing is left.
-    async fn finish(mut self) {
-        self.let_go().await;
-        self.fixture.swept().await;
-        self.fixture.store.close().await;
-        let Fixture { folder, store, options } = self.fixture;
-        drop(store);
-        let check = Check { repair: false, verify_digests: true };
-        assert_eq!(fsck::run(folder.path(), check, |_| {}).expect("checked").findings, []);
-        let store = Store::open(options.clone()).expect("it opens");
-        self.fixture = Fixture { store, options, folder };
-        for (name, state) in std::mem::take(&mut self.snapshots) {
-            self.fixture.go_back(name).await;
-            self.present = state;
-            self.is_as_expected().await;
-            self.fixture.forget_snapshot(name).await;
-        }
-        for name in KEYS {
-            self.fixture.delete(name, false).await;
-        }
-        self.fixture.swept_to(0).await;
-        self.fixture.end_soundly().await;
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
-
-    #[test]
-    fn every_state_that_was_taken_can_be_gone_back_to(verbs in prop::collection::vec(verb(), 1..40)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        runtime.block_on(async {
-            let fixture = Fixture::with(|options| options.inline_max_bytes = 100).await;
-            let mut pair = Pair {
-                fixture,
-                present: State::new(),
-                snapshots: BTreeMap::new(),
-                held: Vec::new(),
-                generation: 0,
-                made: 0,
-            };
-            for verb in &verbs {
-                pair = pair.apply(verb).await;
-            }
-            pair.finish().await;
-        });
-    }
 }
