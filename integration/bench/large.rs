@@ -65,7 +65,8 @@ fn send(address: SocketAddr, line: &str, size: u64) -> Answer {
     answer
 }
 
-fn put(address: SocketAddr, key: &str, size: u64) {
+/// Stores an object of so many bytes by one PUT.
+pub(crate) fn put(address: SocketAddr, key: &str, size: u64) {
     send(address, &format!("PUT /{BUCKET}/{key}"), size);
 }
 

@@ -3,6 +3,7 @@
 //! ```text
 //! cargo bench --bench figures -- large [GIB]      an object up by one PUT, up by parts, and down
 //! cargo bench --bench figures -- start [OBJECTS]  start to first answer, and memory when idle
+//! cargo bench --bench figures -- snapshot [OBJECTS]  taking and going back while others write
 //! ```
 
 #[expect(dead_code, reason = "answers are measured here, not looked into")]
@@ -13,6 +14,7 @@ mod http;
 mod server;
 
 mod large;
+mod snapshot;
 mod start;
 
 use std::path::Path;
@@ -29,7 +31,8 @@ fn main() {
     match words.first().map(String::as_str) {
         Some("large") => large::measure(number(1, 5)),
         Some("start") => start::measure(number(1, 1_000_000)),
-        _ => say("usage: cargo bench --bench figures -- large [GIB] | start [OBJECTS]"),
+        Some("snapshot") => snapshot::measure(number(1, 100_000)),
+        _ => say("usage: cargo bench --bench figures -- large [GIB] | start [OBJECTS] | snapshot [OBJECTS]"),
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) fn measure(objects: u64) {
     starts(&folder, 0);
     let server = serve(&folder);
     let started = Instant::now();
-    fill(server.address(), objects);
+    fill(server.address(), objects, 100);
     #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
     let rate = objects as f64 / started.elapsed().as_secs_f64();
     say(&format!(
@@ -67,14 +67,14 @@ fn key(number: u64) -> String {
 }
 
 /// Stores so many small objects.
-fn fill(address: SocketAddr, objects: u64) {
+pub(crate) fn fill(address: SocketAddr, objects: u64, size: usize) {
     std::thread::scope(|scope| {
         for writer in 0..WRITERS {
             scope.spawn(move || {
                 let numbers: Vec<_> = (0..objects).filter(|number| number % WRITERS == writer).collect();
                 let mut connection = Connection::open(address);
                 for batch in numbers.chunks(usize::try_from(UNDER_WAY).expect("a handful")) {
-                    put(&mut connection, batch).expect("the server stores what it is sent");
+                    put(&mut connection, batch, size).expect("the server stores what it is sent");
                 }
             });
         }
@@ -82,13 +82,13 @@ fn fill(address: SocketAddr, objects: u64) {
 }
 
 /// Sends a batch of requests at once and reads their answers.
-fn put(connection: &mut Connection, numbers: &[u64]) -> io::Result<()> {
+fn put(connection: &mut Connection, numbers: &[u64], size: usize) -> io::Result<()> {
     let requests: Vec<_> = numbers
         .iter()
         .map(|number| {
-            let body = format!("{number:0100}");
+            let body = format!("{number:0size$}");
             let key = key(*number);
-            format!("PUT /{BUCKET}/{key} HTTP/1.1\r\nHost: stage\r\nContent-Length: 100\r\n\r\n{body}")
+            format!("PUT /{BUCKET}/{key} HTTP/1.1\r\nHost: stage\r\nContent-Length: {size}\r\n\r\n{body}")
         })
         .collect();
     connection.send(requests.concat().as_bytes())?;

@@ -16,6 +16,7 @@ mod health;
 mod receipt;
 mod seed;
 mod settings;
+mod snapshot;
 mod stage;
 mod stop;
 

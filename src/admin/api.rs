@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::{BucketName, SnapshotName};
+
 /// `GET …/objects`: what is stored here, in the order of keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Objects {
@@ -275,6 +277,104 @@ pub struct Sum {
     pub objects: u64,
     /// Bytes.
     pub bytes: u64,
+}
+
+/// `POST /-/api/v1/snapshots`: a state to keep.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewSnapshot {
+    /// What it shall be called.
+    pub name: SnapshotName,
+}
+
+/// A state that the stage can go back to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Its name.
+    pub name: SnapshotName,
+    /// When it was taken.
+    pub created: String,
+    /// How many objects it has.
+    pub objects: u64,
+    /// Their bytes; blobs are shared with the present and other snapshots.
+    pub bytes: u64,
+    /// How large its copy of the index is.
+    pub index_bytes: u64,
+}
+
+/// `GET /-/api/v1/snapshots`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshots {
+    /// The earliest first.
+    pub snapshots: Vec<Snapshot>,
+}
+
+/// `DELETE /-/api/v1/snapshots/…`: what was deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeletedSnapshot {
+    /// Its name.
+    pub deleted: SnapshotName,
+}
+
+/// `GET /-/api/v1/snapshots/…/diff`: which keys are not the same in two states.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Differences {
+    /// In the order of buckets and keys. A page may have fewer than were asked for, or none, and not be
+    /// the last.
+    pub differences: Vec<Difference>,
+    /// Where the next page begins (`?after_bucket=&after_key=`); without it there is none.
+    pub next: Option<Position>,
+}
+
+/// A key of a bucket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// The bucket.
+    pub bucket: BucketName,
+    /// The key.
+    pub key: String,
+}
+
+/// One key that is not the same in two states.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// What became of it.
+    pub change: Change,
+    /// Its bucket.
+    pub bucket: BucketName,
+    /// The key.
+    pub key: String,
+    /// The object of the first state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<ObjectVersion>,
+    /// The object of the second state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<ObjectVersion>,
+}
+
+/// What became of a key from one state to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// There is an object where there was none.
+    Added,
+    /// There is no object any more.
+    Removed,
+    /// The object is another one.
+    Changed,
+    /// Deleted: production is not asked for it any more.
+    Hidden,
+    /// No longer deleted: production is asked for it again.
+    Shown,
+}
+
+/// An object, as far as a comparison tells.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectVersion {
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its tag.
+    pub etag: String,
 }
 
 /// Every refusal.

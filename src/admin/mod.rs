@@ -14,6 +14,7 @@ mod refusal;
 mod response;
 mod route;
 pub mod row;
+mod snapshots;
 mod stored;
 #[cfg(test)]
 mod tests;
@@ -27,7 +28,7 @@ use serde::de::DeserializeOwned;
 
 use self::refusal::Refusal;
 use self::route::{Operation, Route, route};
-use crate::model::{BucketName, Timestamp};
+use crate::model::{BucketName, SnapshotName, Timestamp};
 use crate::protocol::auth::Credentials;
 use crate::protocol::body::{RequestBody, ResponseBody};
 use crate::protocol::intake::{ChecksumsOf, Intake};
@@ -120,17 +121,28 @@ impl Service {
         let (parts, body) = request.into_parts();
         let query = Query::parse(parts.uri.query().unwrap_or_default())?;
         let call = Call { service: &self.0, query, headers: parts.headers, payload, body, now };
-        let Some(bucket) = &route.bucket else { return call.of_stage(route.operation).await };
-        call.of_bucket(route.operation, bucket).await
+        match (&route.bucket, route.snapshot) {
+            (Some(bucket), _) => call.of_bucket(route.operation, bucket).await,
+            (None, Some(snapshot)) => call.of_snapshot(route.operation, snapshot).await,
+            (None, None) => call.of_stage(route.operation).await,
+        }
     }
 }
 
 impl Call<'_> {
-    async fn of_stage(&self, operation: Operation) -> Result<Response, Refusal> {
+    async fn of_stage(self, operation: Operation) -> Result<Response, Refusal> {
         match operation {
             Operation::GetMetrics => Ok(metrics::get(self.service)),
             Operation::GetReceipt => receipt::get(self.service, self.now).await,
             Operation::ListUpstreams => Ok(upstreams::list(&self.service.view)),
+            Operation::ListSnapshots => snapshots::list(self.service.view.store()).await,
+            Operation::CreateSnapshot => {
+                let store = self.service.view.store();
+                snapshots::create(store, self.document().await?).await
+            }
+            Operation::DeleteSnapshot | Operation::RestoreSnapshot | Operation::DiffSnapshots => {
+                Err(Refusal::NotFound("name a snapshot".to_owned()))
+            }
             Operation::ListStored
             | Operation::ListTombstones
             | Operation::Undelete
@@ -142,12 +154,39 @@ impl Call<'_> {
         }
     }
 
+    async fn of_snapshot(self, operation: Operation, name: SnapshotName) -> Result<Response, Refusal> {
+        let store = self.service.view.store();
+        match operation {
+            Operation::DeleteSnapshot => snapshots::delete(store, name).await,
+            Operation::RestoreSnapshot => snapshots::restore(store, name).await,
+            Operation::DiffSnapshots => snapshots::diff(store, name, &self.query).await,
+            Operation::GetMetrics
+            | Operation::GetReceipt
+            | Operation::ListUpstreams
+            | Operation::ListSnapshots
+            | Operation::CreateSnapshot
+            | Operation::ListStored
+            | Operation::ListTombstones
+            | Operation::Undelete
+            | Operation::GetInventory
+            | Operation::ImportInventory
+            | Operation::DropInventory
+            | Operation::GetCrawl
+            | Operation::KeepCrawl => self.of_stage(operation).await,
+        }
+    }
+
     async fn of_bucket(self, operation: Operation, bucket: &BucketName) -> Result<Response, Refusal> {
         let store = self.service.view.store();
         match operation {
-            Operation::GetMetrics | Operation::GetReceipt | Operation::ListUpstreams => {
-                self.of_stage(operation).await
-            }
+            Operation::GetMetrics
+            | Operation::GetReceipt
+            | Operation::ListUpstreams
+            | Operation::ListSnapshots
+            | Operation::CreateSnapshot
+            | Operation::DeleteSnapshot
+            | Operation::RestoreSnapshot
+            | Operation::DiffSnapshots => self.of_stage(operation).await,
             Operation::ListStored => stored::list(store, bucket, &self.query),
             Operation::ListTombstones => stored::tombstones(store, bucket, &self.query).await,
             Operation::Undelete => undelete::undelete(store, bucket, self.document().await?).await,

@@ -99,8 +99,10 @@ impl Refusal {
 }
 
 fn of_store(error: &store::Error) -> StatusCode {
-    if matches!(error, store::Error::NoSuchBucket(_)) {
+    if matches!(error, store::Error::NoSuchBucket(_) | store::Error::NoSuchSnapshot(_)) {
         StatusCode::NOT_FOUND
+    } else if matches!(error, store::Error::SnapshotExists(_) | store::Error::BadSnapshot { .. }) {
+        StatusCode::CONFLICT
     } else if matches!(error, store::Error::Full { .. }) {
         StatusCode::INSUFFICIENT_STORAGE
     } else if matches!(error, store::Error::Closed) {

@@ -3,7 +3,7 @@
 use http::Method;
 
 use super::refusal::Refusal;
-use crate::model::BucketName;
+use crate::model::{BucketName, SnapshotName};
 
 /// What can be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,12 +30,19 @@ pub(super) enum Operation {
     GetCrawl,
     /// A step of a crawl.
     KeepCrawl,
+    /// States that the stage can go back to.
+    ListSnapshots,
+    /// A state is kept.
+    CreateSnapshot,
+    /// A state is forgotten.
+    DeleteSnapshot,
+    /// The stage goes back.
+    RestoreSnapshot,
+    /// What is not the same in two states.
+    DiffSnapshots,
 }
 
-/// What stands for a bucket's name.
-const BUCKET: &str = "{bucket}";
-
-/// Every route.
+/// Every route. `{bucket}` stands for a bucket's name, `{snapshot}` for a snapshot's.
 const ROUTES: &[(&str, &str, Operation)] = &[
     ("GET", "/-/metrics", Operation::GetMetrics),
     ("GET", "/-/api/v1/receipt", Operation::GetReceipt),
@@ -48,6 +55,11 @@ const ROUTES: &[(&str, &str, Operation)] = &[
     ("DELETE", "/-/api/v1/buckets/{bucket}/inventory", Operation::DropInventory),
     ("GET", "/-/api/v1/buckets/{bucket}/crawl", Operation::GetCrawl),
     ("POST", "/-/api/v1/buckets/{bucket}/crawl", Operation::KeepCrawl),
+    ("GET", "/-/api/v1/snapshots", Operation::ListSnapshots),
+    ("POST", "/-/api/v1/snapshots", Operation::CreateSnapshot),
+    ("DELETE", "/-/api/v1/snapshots/{snapshot}", Operation::DeleteSnapshot),
+    ("POST", "/-/api/v1/snapshots/{snapshot}/restore", Operation::RestoreSnapshot),
+    ("GET", "/-/api/v1/snapshots/{snapshot}/diff", Operation::DiffSnapshots),
 ];
 
 /// A request, understood.
@@ -56,6 +68,8 @@ pub(super) struct Route {
     pub(super) operation: Operation,
     /// The bucket that it is about, if it is about one.
     pub(super) bucket: Option<BucketName>,
+    /// The snapshot, if it is about one.
+    pub(super) snapshot: Option<SnapshotName>,
 }
 
 impl Operation {
@@ -73,6 +87,11 @@ impl Operation {
             Self::DropInventory => "DropInventory",
             Self::GetCrawl => "GetCrawl",
             Self::KeepCrawl => "KeepCrawl",
+            Self::ListSnapshots => "ListSnapshots",
+            Self::CreateSnapshot => "CreateSnapshot",
+            Self::DeleteSnapshot => "DeleteSnapshot",
+            Self::RestoreSnapshot => "RestoreSnapshot",
+            Self::DiffSnapshots => "DiffSnapshots",
         }
     }
 }
@@ -82,14 +101,19 @@ pub(super) fn route(method: &Method, path: &str) -> Result<Route, Refusal> {
     let method = if *method == Method::HEAD { "GET" } else { method.as_str() };
     let mut allowed = Vec::new();
     for (known, pattern, operation) in ROUTES {
-        let Some(name) = matched(pattern, path) else { continue };
+        let Some(named) = matched(pattern, path) else { continue };
         if *known != method {
             allowed.push(*known);
             continue;
         }
-        let bucket = BucketName::parse(name).map_err(|error| Refusal::Malformed(error.to_string()));
-        let bucket = pattern.contains(BUCKET).then_some(bucket).transpose()?;
-        return Ok(Route { operation: *operation, bucket });
+        let (bucket, snapshot) = match named {
+            Named::Nothing => (None, None),
+            Named::Bucket(name) => (Some(BucketName::parse(name).map_err(|error| malformed(&error))?), None),
+            Named::Snapshot(name) => {
+                (None, Some(SnapshotName::parse(name).map_err(|error| malformed(&error))?))
+            }
+        };
+        return Ok(Route { operation: *operation, bucket, snapshot });
     }
     if allowed.is_empty() {
         Err(Refusal::NotFound(format!(
@@ -101,12 +125,30 @@ pub(super) fn route(method: &Method, path: &str) -> Result<Route, Refusal> {
     }
 }
 
-/// The name of the bucket in a path, empty where the pattern has none; `None` if it is another path.
-fn matched<'path>(pattern: &str, path: &'path str) -> Option<&'path str> {
-    let Some((before, after)) = pattern.split_once(BUCKET) else {
-        return (pattern == path).then_some("");
+fn malformed(error: &dyn std::error::Error) -> Refusal {
+    Refusal::Malformed(error.to_string())
+}
+
+/// What a path names.
+enum Named<'path> {
+    Nothing,
+    Bucket(&'path str),
+    Snapshot(&'path str),
+}
+
+/// What a path names by a pattern; `None` if it is another's.
+fn matched<'path>(pattern: &str, path: &'path str) -> Option<Named<'path>> {
+    let between = |(before, after): (&str, &str)| {
+        let name = path.strip_prefix(before)?.strip_suffix(after)?;
+        (!name.contains('/')).then_some(name)
     };
-    path.strip_prefix(before)?.strip_suffix(after).filter(|name| !name.contains('/'))
+    if let Some(around) = pattern.split_once("{bucket}") {
+        return between(around).map(Named::Bucket);
+    }
+    if let Some(around) = pattern.split_once("{snapshot}") {
+        return between(around).map(Named::Snapshot);
+    }
+    (pattern == path).then_some(Named::Nothing)
 }
 
 #[cfg(test)]
@@ -140,6 +182,23 @@ mod tests {
                 "{path}"
             );
         }
+    }
+
+    #[test]
+    fn snapshots_have_theirs() {
+        for (method, path, operation, snapshot) in [
+            ("GET", "/-/api/v1/snapshots", Operation::ListSnapshots, None),
+            ("POST", "/-/api/v1/snapshots", Operation::CreateSnapshot, None),
+            ("DELETE", "/-/api/v1/snapshots/a", Operation::DeleteSnapshot, Some("a")),
+            ("POST", "/-/api/v1/snapshots/A.b_c-1/restore", Operation::RestoreSnapshot, Some("A.b_c-1")),
+            ("GET", "/-/api/v1/snapshots/a/diff", Operation::DiffSnapshots, Some("a")),
+        ] {
+            let found = route(&method.parse().expect("a method"), path).expect("a route");
+            let name = found.snapshot.as_ref().map(crate::model::SnapshotName::as_str);
+            assert_eq!((found.operation, name, found.bucket), (operation, snapshot, None), "{path}");
+        }
+        let refused = route(&Method::DELETE, "/-/api/v1/snapshots/.hidden").expect_err("no such name");
+        assert!(matches!(refused, Refusal::Malformed(_)));
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub(super) enum Failure {
     #[error(transparent)]
     Store(#[from] crate::store::Error),
     #[error(transparent)]
+    Transfer(#[from] crate::store::transfer::Error),
+    #[error(transparent)]
     Fsck(#[from] crate::store::fsck::Error),
     #[error(transparent)]
     Credentials(#[from] crate::protocol::auth::DuplicateAccessKeyId),

@@ -60,6 +60,18 @@ pub(super) struct Settings {
     tls_key: Option<OsString>,
 }
 
+impl Target {
+    /// The stage of a data folder.
+    pub(super) fn of_folder(folder: &std::path::Path) -> Self {
+        Self::of_place(&Place { data_dir: Some(folder.into()), ..Place::default() })
+    }
+
+    /// The stage of a data folder, with its settings.
+    pub(super) fn of_place(place: &Place) -> Self {
+        Self { endpoint: None, tls_cert: None, place: place.clone() }
+    }
+}
+
 impl Place {
     /// As a layer of the configuration.
     pub(super) fn layer(&self) -> Result<config::Flags, Failure> {

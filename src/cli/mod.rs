@@ -6,19 +6,24 @@ mod check;
 mod config;
 mod credential;
 mod explain;
+mod export;
 mod failure;
 mod flags;
+mod fork;
 mod fsck;
 mod heartbeat;
+mod import;
 mod ls;
 mod presign;
 mod receipt;
 mod seed;
 mod serve;
 mod serving;
+mod snapshot;
 mod stage;
 #[cfg(test)]
 mod tests;
+mod transfer;
 mod undelete;
 mod upstream;
 mod welcome;
@@ -76,6 +81,15 @@ enum Command {
     Receipt(receipt::Arguments),
     /// Copy objects into the stage: from a folder, a tar file, a bucket or a server's index
     Seed(seed::Arguments),
+    /// Keep states of the stage, go back to them, compare them
+    #[command(subcommand)]
+    Snapshot(snapshot::Command),
+    /// Make an independent stage of this one, without copying its blobs
+    Fork(fork::Arguments),
+    /// Put a whole stage into one file
+    Export(export::Arguments),
+    /// Make a stage of what was exported
+    Import(import::Arguments),
     /// What is known of production: import lists of it, and say how it is
     #[command(subcommand)]
     Upstream(upstream::Command),
@@ -123,6 +137,10 @@ fn run(arguments: impl IntoIterator<Item = OsString>, environment: &Environment)
         Some(Command::Undelete(arguments)) => undelete::run(&arguments, environment),
         Some(Command::Receipt(arguments)) => receipt::run(&arguments, environment),
         Some(Command::Seed(arguments)) => seed::run(&arguments, environment),
+        Some(Command::Snapshot(command)) => snapshot::run(&command, environment),
+        Some(Command::Fork(arguments)) => fork::run(&arguments, environment),
+        Some(Command::Export(arguments)) => export::run(&arguments, environment),
+        Some(Command::Import(arguments)) => import::run(&arguments),
         Some(Command::Upstream(command)) => upstream::run(&command, environment),
         Some(Command::Fsck(arguments)) => fsck::run(&arguments, environment),
     };

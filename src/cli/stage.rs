@@ -106,7 +106,12 @@ pub(super) fn with<T>(
 
 /// The path of a bucket's resource.
 pub(super) fn of_bucket(bucket: &BucketName, resource: &str, query: &[(&str, &str)]) -> String {
-    let mut path = format!("/-/api/v1/buckets/{bucket}/{resource}");
+    of_stage(&format!("buckets/{bucket}/{resource}"), query)
+}
+
+/// The path of a resource of the whole stage.
+pub(super) fn of_stage(resource: &str, query: &[(&str, &str)]) -> String {
+    let mut path = format!("/-/api/v1/{resource}");
     for (index, (name, value)) in query.iter().enumerate() {
         path.push(if index == 0 { '?' } else { '&' });
         path.push_str(name);

@@ -318,9 +318,13 @@ impl From<store::Error> for Error {
             | E::ChecksumMismatch { .. }
             | E::SizeMismatch { .. } => Self::with_message(Reason::Invalid, words),
             E::Full { .. } => Self::new(Reason::InsufficientStorage).caused_by(failed),
-            E::Index(_) | E::Damaged(_) | E::File { .. } => {
-                Self::new(Reason::InternalError).caused_by(failed)
-            }
+            // The last ones are said to the admin API only.
+            E::Index(_)
+            | E::Damaged(_)
+            | E::File { .. }
+            | E::NoSuchSnapshot(_)
+            | E::SnapshotExists(_)
+            | E::BadSnapshot { .. } => Self::new(Reason::InternalError).caused_by(failed),
             E::Closed => Self::new(Reason::BackendError).caused_by(failed),
         }
     }

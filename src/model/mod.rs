@@ -12,6 +12,7 @@ mod credential;
 mod etag;
 mod metadata;
 mod object_key;
+mod snapshot_name;
 mod tags;
 mod timestamp;
 mod upload;
@@ -25,6 +26,7 @@ pub use credential::{AccessKeyId, Credential, Grant, InvalidGrant, Owner, Permis
 pub use etag::{ETag, InvalidETag};
 pub use metadata::{InvalidMetadata, Metadata, SystemHeader};
 pub use object_key::{InvalidObjectKey, ObjectKey};
+pub use snapshot_name::{InvalidSnapshotName, PRESENT, SnapshotName};
 pub use tags::{InvalidTags, Tags};
 pub use timestamp::Timestamp;
 pub use upload::{InvalidPartNumber, InvalidUploadId, PartNumber, UploadId};

@@ -95,6 +95,19 @@ impl Change {
         })
     }
 
+    /// Runs a job that is alone in its group, without a savepoint of its own: if it fails, so does the
+    /// group.
+    pub(super) fn alone<T>(&mut self, job: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
+        if let Some(error) = &self.broken {
+            return Err(error.clone());
+        }
+        job(self).map_err(|error| {
+            let error = self.shared.folder.explain_index(error);
+            self.broken = Some(error.clone());
+            error
+        })
+    }
+
     fn roll_back_job(&mut self) -> Result<(), Error> {
         self.execute(statement::ROLLBACK_TO, [])?;
         self.execute(statement::RELEASE, []).map(drop)
@@ -138,7 +151,9 @@ impl Change {
     pub(super) fn checkpoint(&mut self) -> Result<(), Error> {
         let (pages, copied) = self.measure(statement::LOG_SIZE)?;
         let short = self.shared.folder.check_room(0).is_err();
-        if pages > if short { LOG_PAGES_SHORT } else { LOG_PAGES_MAX } {
+        let too_many = pages > if short { LOG_PAGES_SHORT } else { LOG_PAGES_MAX };
+        // A copy of the index reads for seconds: nobody shall wait for that.
+        if too_many && !self.shared.copies.any() {
             self.measure(statement::EMPTY_LOG)?;
         } else if pages.saturating_sub(copied) > LOG_PAGES {
             self.measure(statement::COPY_LOG)?;
@@ -155,6 +170,11 @@ impl Change {
         let pending = pages.saturating_sub(copied);
         self.shared.folder.note_index(free.saturating_mul(PAGE_BYTES), pending.saturating_mul(PAGE_BYTES));
         Ok((pages, copied))
+    }
+
+    /// No number up to this one is given out from here on.
+    pub(super) fn raise_sequence(&mut self, used: u64) {
+        self.sequence = self.sequence.max(used);
     }
 
     /// A sequence number that was never used.

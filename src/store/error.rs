@@ -4,7 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::model::{BucketName, Checksum, ConditionFailed, ObjectKey, Owner, PartNumber, UploadId};
+use crate::model::{
+    BucketName, Checksum, ConditionFailed, ObjectKey, Owner, PartNumber, SnapshotName, UploadId,
+};
 
 /// Why a verb of the store did nothing.
 ///
@@ -101,6 +103,20 @@ pub enum Error {
         /// What is kept free.
         reserve_bytes: u64,
     },
+    /// There is no snapshot of this name.
+    #[error("there is no snapshot {0}")]
+    NoSuchSnapshot(SnapshotName),
+    /// The name is taken.
+    #[error("the snapshot {0} exists already")]
+    SnapshotExists(SnapshotName),
+    /// The snapshot cannot be used. Nothing was changed.
+    #[error("the snapshot {name} cannot be used ({reason}): run `understudy fsck`")]
+    BadSnapshot {
+        /// The snapshot.
+        name: SnapshotName,
+        /// Why.
+        reason: String,
+    },
     /// The index refused.
     #[error("the index of the store failed")]
     Index(#[source] Arc<rusqlite::Error>),
@@ -191,6 +207,20 @@ pub enum OpenError {
         /// What SQLite said.
         #[source]
         source: rusqlite::Error,
+    },
+    /// The folder is being made by a fork or an import, or was not finished.
+    #[error(
+        "the data folder {} is not finished: a fork or an import is making it or was killed; do that again,          or remove the folder", .0.display()
+    )]
+    Unfinished(PathBuf),
+    /// The folder of the snapshots could not be looked at.
+    #[error("{}", folder.display())]
+    Snapshots {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
     },
     /// A thread could not be started.
     #[error("a thread of the store could not be started")]

@@ -5,6 +5,7 @@
 //! index.sqlite  and its -wal and -shm
 //! staging/      bodies on their way in
 //! blobs/xx/     bodies that rows name; xx are the last two digits of the name
+//! snapshots/    copies of the index, each named NAME.sqlite
 //! ```
 
 use std::fs::{self, File, OpenOptions};
@@ -53,7 +54,7 @@ impl BlobName {
     }
 
     /// The folder of the file below `blobs/`.
-    fn shelf(&self) -> &str {
+    pub(super) fn shelf(&self) -> &str {
         &self.0[Self::LENGTH - 2..]
     }
 }
@@ -111,6 +112,11 @@ impl Folder {
         self.root.join("blobs")
     }
 
+    /// Where the snapshots are, if there is any.
+    pub(super) fn snapshots(&self) -> PathBuf {
+        self.root.join("snapshots")
+    }
+
     /// Where a body is on its way in.
     pub(super) fn staging_path(&self, name: &BlobName) -> PathBuf {
         self.staging().join(name.as_str())
@@ -119,6 +125,11 @@ impl Folder {
     /// Where a blob is.
     pub(super) fn blob_path(&self, name: &BlobName) -> PathBuf {
         self.blobs().join(name.shelf()).join(name.as_str())
+    }
+
+    /// The folder that a blob is in.
+    pub(super) fn shelf_path(&self, name: &BlobName) -> PathBuf {
+        self.blobs().join(name.shelf())
     }
 
     /// What an answered write survives.
@@ -151,7 +162,8 @@ impl Folder {
         moved.and_then(|()| self.sync_folder(&folder)).map_err(|error| self.explain(&to, error))
     }
 
-    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+    /// Has what was made, renamed or removed in a folder survive power loss.
+    pub(super) fn sync_folder(&self, folder: &Path) -> io::Result<()> {
         match self.durability {
             Durability::Synced => File::open(folder)?.sync_all(),
             Durability::Ephemeral => Ok(()),

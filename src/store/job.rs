@@ -10,6 +10,7 @@ use super::object::{
     CacheObject, Cached, CopyObject, DeleteObject, Deleted, Eviction, Object, ObjectRef, PutObject,
     SetDigests, UpdateObject,
 };
+use super::snapshot::{Restore, restore};
 use super::sweep::Swept;
 use super::tally::Tally;
 use super::upload::{CompleteUpload, CopyPart, NewUpload, Part, PutPart, Upload, UploadRef};
@@ -48,6 +49,8 @@ pub(super) enum Job {
     DropInventory(BucketName, String, Reply<Dropped>),
     KeepCrawl(Box<CrawlStep>, Reply<Crawl>),
     AddTally(Tally, Reply<()>),
+    /// Goes back to a snapshot.
+    Restore(Restore, Reply<()>),
     /// Removes some of the content that became garbage at this sequence number or earlier.
     Sweep(u64, Reply<Swept>),
     /// Runs SQL on the writing connection, so that tests can make it fail.
@@ -107,11 +110,17 @@ impl Job {
             | Self::CoverInventory(..)
             | Self::DropInventory(..)
             | Self::AddTally(..)
+            | Self::Restore(..)
             | Self::Sweep(..)
             | Self::Close => 0,
             #[cfg(test)]
             Self::Sql(..) => 0,
         }
+    }
+
+    /// Whether it must be the only one of its group.
+    pub(super) fn is_alone(&self) -> bool {
+        matches!(self, Self::Restore(..))
     }
 
     /// Does the work, if the group's transaction could be begun.
@@ -190,6 +199,9 @@ impl Job {
                 change.gather(tally);
                 Ok(())
             })),
+            Self::Restore(snapshot, reply) => {
+                Answer::Nothing(run.held_alone(reply, |change| restore(change, &snapshot)))
+            }
             Self::Sweep(up_to, reply) => Answer::Swept(run.held(reply, |change| change.sweep(up_to))),
             #[cfg(test)]
             Self::Sql(sql, reply) => Answer::Nothing(
@@ -209,6 +221,19 @@ impl Run<'_> {
     fn held<T>(&mut self, reply: Reply<T>, job: impl FnOnce(&mut Change) -> Result<T, Error>) -> Held<T> {
         let result = match self.begun {
             Ok(()) => self.change.attempt(job),
+            Err(error) => Err(error.clone()),
+        };
+        Held { result, reply }
+    }
+
+    /// The same for a job that [is alone](Job::is_alone).
+    fn held_alone<T>(
+        &mut self,
+        reply: Reply<T>,
+        job: impl FnOnce(&mut Change) -> Result<T, Error>,
+    ) -> Held<T> {
+        let result = match self.begun {
+            Ok(()) => self.change.alone(job),
             Err(error) => Err(error.clone()),
         };
         Held { result, reply }

@@ -11,6 +11,7 @@ pub(super) const STEPS: &[&str] = &[
     include_str!("../../schema/0001_start.sql"),
     include_str!("../../schema/0002_metadata_and_sessions.sql"),
     include_str!("../../schema/0003_view_of_production.sql"),
+    include_str!("../../schema/0004_snapshots.sql"),
     include_str!("../../schema/0005_tally.sql"),
 ];
 

@@ -26,12 +26,14 @@ mod reader;
 mod row;
 mod scan;
 mod shared;
+mod snapshot;
 mod spool;
 mod staging;
 mod statement;
 mod sweep;
 mod tail;
 mod tally;
+pub mod transfer;
 mod upload;
 mod writer;
 
@@ -47,6 +49,7 @@ pub use object::{
     Source, UpdateObject,
 };
 pub use scan::{Listed, ListedKind, Scan, Start, UploadScan, UploadStart};
+pub use snapshot::{Difference, DifferencePage, Is, Snapshot};
 pub use staging::{Staged, Staging};
 pub use tail::Tail;
 pub use tally::{Amount, Counted, Holding, Tallied, Tally, Total};

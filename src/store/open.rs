@@ -9,11 +9,16 @@ use rusqlite::{Connection, OpenFlags};
 use super::error::{Error, OpenError};
 use super::folder::Folder;
 use super::shared::Shared;
+use super::snapshot::Snapshots;
 use super::writer::{Settings, Writer};
-use super::{Durability, Options, change, migrate, reader, row, statement, sweep, tally};
+use super::{Durability, Options, change, migrate, reader, row, statement, sweep, tally, transfer};
+use crate::clock::Clock;
 
 /// The pages of the index, SQLite's usual ones.
 pub(super) const PAGE_BYTES: u64 = 4096;
+
+/// What the writing connection keeps of the index in memory: 4 MiB.
+pub(super) const USUAL_CACHE: &str = "PRAGMA cache_size = -4096";
 
 /// An open store: what its verbs use, and its threads.
 #[derive(Debug)]
@@ -21,6 +26,7 @@ pub(super) struct Inner {
     pub(super) shared: Arc<Shared>,
     pub(super) writer: Arc<Writer>,
     pub(super) inline_max_bytes: usize,
+    pub(super) clock: Clock,
     /// Held by who evicts.
     pub(super) evicting: tokio::sync::Mutex<()>,
     sweeper: Mutex<Option<JoinHandle<()>>>,
@@ -30,10 +36,14 @@ impl Inner {
     /// Takes the lock, brings the index up to date and starts the threads.
     pub(super) fn open(options: &Options) -> Result<Self, OpenError> {
         let folder = Folder::open(options)?;
+        transfer::check_finished(&options.data_dir)?;
         let (connection, sequence) = open_index(&folder)?;
+        let (snapshots, taken) = find_snapshots(&folder)?;
+        // A number that a snapshot knows is never given out again, whatever became of the index.
+        let sequence = sequence.max(taken);
         let begun = tally::begin(&connection, options.clock.now());
         begun.map_err(|source| OpenError::Index { folder: folder.root().to_owned(), source })?;
-        let shared = Shared::new(folder, sequence);
+        let shared = Shared::new(folder, snapshots, sequence);
         let settings = Settings { sequence, part_min_bytes: options.part_min_bytes, clock: options.clock };
         let writer = Writer::start(connection, Arc::clone(&shared), settings).map_err(OpenError::Thread)?;
         let writer = Arc::new(writer);
@@ -43,7 +53,8 @@ impl Inner {
         }
         let sweeper = Mutex::new(Some(sweeper.map_err(OpenError::Thread)?));
         let evicting = tokio::sync::Mutex::default();
-        Ok(Self { shared, writer, inline_max_bytes: options.inline_max_bytes, evicting, sweeper })
+        let (inline_max_bytes, clock) = (options.inline_max_bytes, options.clock);
+        Ok(Self { shared, writer, inline_max_bytes, clock, evicting, sweeper })
     }
 
     /// Stops the threads once what is queued is done.
@@ -73,6 +84,14 @@ impl Drop for Inner {
     }
 }
 
+/// The snapshots of a folder, and the highest number that one of them has given out.
+pub(super) fn find_snapshots(folder: &Folder) -> Result<(Snapshots, u64), OpenError> {
+    let failed = |source| OpenError::Snapshots { folder: folder.snapshots(), source };
+    let snapshots = Snapshots::load(folder).map_err(failed)?;
+    let sequence = snapshots.lock().map_or(0, |kept| kept.sequence());
+    Ok((snapshots, sequence))
+}
+
 /// Opens the writing connection and says how far the index is.
 pub(super) fn open_index(folder: &Folder) -> Result<(Connection, u64), OpenError> {
     let failed = |source| OpenError::Index { folder: folder.root().to_owned(), source };
@@ -94,10 +113,10 @@ fn connect(index: &Path, durability: Durability) -> rusqlite::Result<Connection>
         "PRAGMA page_size = 4096;
          PRAGMA journal_mode = WAL;
          PRAGMA temp_store = MEMORY;
-         PRAGMA cache_size = -4096;
          PRAGMA wal_autocheckpoint = 16000;
          PRAGMA journal_size_limit = 67108864;",
     )?;
+    connection.execute_batch(USUAL_CACHE)?;
     connection.execute_batch(match durability {
         Durability::Synced => "PRAGMA synchronous = FULL",
         Durability::Ephemeral => "PRAGMA synchronous = OFF",

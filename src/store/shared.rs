@@ -6,6 +6,7 @@ use super::buffer::Pool;
 use super::epoch::Pins;
 use super::folder::Folder;
 use super::reader::Readers;
+use super::snapshot::{Copies, Snapshots};
 
 /// How much is read at once.
 const READ_BYTES: usize = 256 << 10;
@@ -20,6 +21,8 @@ pub(super) struct Shared {
     pub(super) folder: Folder,
     pub(super) readers: Readers,
     pub(super) pins: Arc<Pins>,
+    pub(super) snapshots: Snapshots,
+    pub(super) copies: Copies,
     pub(super) reading: Arc<Pool>,
     pub(super) tailing: Arc<Pool>,
     pub(super) writing: Arc<Pool>,
@@ -27,11 +30,13 @@ pub(super) struct Shared {
 
 impl Shared {
     /// The shared parts of a store whose index is at the sequence number `committed`.
-    pub(super) fn new(folder: Folder, committed: u64) -> Arc<Self> {
+    pub(super) fn new(folder: Folder, snapshots: Snapshots, committed: u64) -> Arc<Self> {
         Arc::new(Self {
             readers: Readers::new(folder.index()),
             folder,
             pins: Pins::new(committed),
+            snapshots,
+            copies: Copies::default(),
             reading: Pool::new(READ_BYTES, 8),
             tailing: Pool::new(TAIL_BYTES, 16),
             writing: Pool::new(WRITE_BYTES, 8),

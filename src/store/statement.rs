@@ -201,7 +201,8 @@ statements! {
     FIND_INVENTORY = "
         SELECT i.id, i.rows FROM bucket b LEFT JOIN inventory i ON i.bucket_id = b.id WHERE b.name = ?1";
     FIND_INVENTORY_ID = "SELECT id FROM inventory WHERE bucket_id = ?1";
-    INSERT_INVENTORY = "INSERT INTO inventory (id, bucket_id, rows) VALUES (?1, ?2, 0)";
+    INSERT_INVENTORY = "INSERT INTO inventory (id, bucket_id, rows, changed) VALUES (?1, ?2, 0, ?1)";
+    INVENTORY_CHANGED = "UPDATE inventory SET changed = ?2 WHERE id = ?1";
     COUNT_INVENTORY_ROWS = "UPDATE inventory SET rows = rows + ?2 WHERE id = ?1";
     FIND_INVENTORY_ROW = "
         SELECT key, size, modified_ms, etag, md5, crc32c FROM inventory_row
@@ -256,6 +257,9 @@ statements! {
     DELETE_COVERS = "DELETE FROM inventory_cover WHERE inventory_id = ?1";
     DELETE_CRAWLS = "DELETE FROM crawl WHERE inventory_id = ?1";
     DELETE_INVENTORY = "DELETE FROM inventory WHERE id = ?1";
+
+    // What a snapshot says of itself.
+    READ_SNAPSHOT = "SELECT created_ms, objects, bytes FROM snapshot WHERE rowid = 1";
 
     // Garbage.
     GARBAGE_PARTS = "

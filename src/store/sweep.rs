@@ -68,10 +68,15 @@ fn serve(shared: &Shared, writer: &Writer) {
 
 fn sweep(shared: &Shared, writer: &Writer, up_to: u64) -> Result<(), Error> {
     loop {
+        // Held from when their rows go until the files do: no snapshot comes or goes in between.
+        let snapshots = shared.snapshots.lock()?;
         let swept = writer.ask_blocking(|reply| Job::Sweep(up_to, reply))?;
         for name in &swept.files {
-            remove(&shared.folder.blob_path(name));
+            if !snapshots.names(name, None)? {
+                remove(&shared.folder.blob_path(name));
+            }
         }
+        drop(snapshots);
         shared.pins.blocked(&swept.held);
         if let Some(sequence) = swept.waiting {
             shared.pins.still_waiting(sequence);
@@ -95,6 +100,19 @@ fn remove(file: &Path) {
 /// Removes the rows of contents that became garbage at `up_to` or earlier and that nobody holds, and
 /// then those of imported indexes that were dropped.
 pub(super) fn collect(
+    connection: &Connection,
+    up_to: u64,
+    is_held: impl Fn(i64) -> bool,
+) -> Result<Swept, Error> {
+    let mut swept = collect_contents(connection, up_to, is_held)?;
+    if !swept.more {
+        swept.more = inventory::sweep(connection)?;
+    }
+    Ok(swept)
+}
+
+/// The same without imported indexes.
+pub(super) fn collect_contents(
     connection: &Connection,
     up_to: u64,
     is_held: impl Fn(i64) -> bool,
@@ -126,9 +144,6 @@ pub(super) fn collect(
             execute(connection, statement::DELETE_GARBAGE, params![i64_of(sequence), content_id])?;
         }
         budget = budget.saturating_sub(segments.len().max(1));
-    }
-    if !swept.more {
-        swept.more = inventory::sweep(connection)?;
     }
     Ok(swept)
 }
@@ -167,7 +182,12 @@ fn remove_leftovers(shared: &Shared) -> Result<(), Error> {
             return Ok(());
         }
         for file in files_of_others(shared, &shelf.path())? {
-            let known = BlobName::parse(&file).is_some() && has_row(shared, &file)?;
+            // Held while one file is looked at: going back to a snapshot names files again.
+            let snapshots = shared.snapshots.lock()?;
+            let known = match BlobName::parse(&file) {
+                Some(name) => has_row(shared, &file)? || snapshots.names(&name, None)?,
+                None => false,
+            };
             if !known {
                 remove(&shelf.path().join(file));
             }

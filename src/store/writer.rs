@@ -107,29 +107,38 @@ impl Writer {
 fn serve(queue: &Receiver<Job>, mut change: Change) {
     // Here and below: if it fails, the log holds everything and the next group tries again.
     drop(change.checkpoint());
-    while let Ok(first) = queue.recv() {
-        let (group, last) = gather(first, queue);
-        commit(&mut change, group);
-        // After the answers, so that nobody waits for it.
-        drop(change.checkpoint());
+    let mut first = queue.recv().ok();
+    while let Some(job) = first {
+        let (group, next) = gather(job, queue);
+        let last = matches!(next, Some(Job::Close));
+        if !group.is_empty() {
+            commit(&mut change, group);
+            // After the answers, so that nobody waits for it.
+            drop(change.checkpoint());
+        }
         if last {
             return;
         }
+        first = next.or_else(|| queue.recv().ok());
     }
 }
 
-/// Takes the jobs that wait, and whether the store shall close behind them.
-fn gather(first: Job, queue: &Receiver<Job>) -> (Vec<Job>, bool) {
+/// Takes the jobs that wait, and the one behind them if it was taken from the queue already.
+fn gather(first: Job, queue: &Receiver<Job>) -> (Vec<Job>, Option<Job>) {
     let (mut group, mut bytes, mut next) = (Vec::new(), 0, Some(first));
     while let Some(job) = next {
-        if matches!(job, Job::Close) {
-            return (group, true);
+        if matches!(job, Job::Close) || (job.is_alone() && !group.is_empty()) {
+            return (group, Some(job));
         }
+        let alone = job.is_alone();
         bytes += job.weight_bytes();
         group.push(job);
+        if alone {
+            break;
+        }
         next = if group.len() < GROUP_JOBS && bytes < GROUP_BYTES { queue.try_recv().ok() } else { None };
     }
-    (group, false)
+    (group, None)
 }
 
 /// Runs a group of jobs, commits it and answers.

@@ -239,9 +239,13 @@ impl From<store::Error> for Error {
             store::Error::ChecksumMismatch { .. } => error(Code::BadDigest),
             store::Error::SizeMismatch { .. } => error(Code::InvalidRequest),
             store::Error::Full { .. } => Self::new(Code::InsufficientStorage).caused_by(failed),
-            store::Error::Index(_) | store::Error::Damaged(_) | store::Error::File { .. } => {
-                Self::new(Code::InternalError).caused_by(failed)
-            }
+            // The last ones are said to the admin API only.
+            store::Error::Index(_)
+            | store::Error::Damaged(_)
+            | store::Error::File { .. }
+            | store::Error::NoSuchSnapshot(_)
+            | store::Error::SnapshotExists(_)
+            | store::Error::BadSnapshot { .. } => Self::new(Code::InternalError).caused_by(failed),
             store::Error::Closed => Self::new(Code::ServiceUnavailable).caused_by(failed),
         }
     }

@@ -12,6 +12,7 @@ use crate::checksum::Digester;
 use crate::store::error::Error as StoreError;
 use crate::store::folder::BlobName;
 use crate::store::row;
+use crate::store::snapshot::Kept;
 
 /// How much is read at once.
 const READ_BYTES: usize = 1 << 20;
@@ -41,27 +42,41 @@ impl Blob {
 }
 
 /// Checks every blob. Objects that need a bad one are found later, by their rows.
-pub(super) fn check_blobs(run: &mut Run<'_>, mut progress: impl FnMut(Progress)) -> Result<BadBlobs, Error> {
+pub(super) fn check_blobs(run: &mut Run<'_>, progress: &mut impl FnMut(Progress)) -> Result<BadBlobs, Error> {
     let mut bad = BadBlobs::new();
     let connection = run.connection;
     let mut statement = connection.prepare("SELECT id, name, size, md5, bytes FROM blob ORDER BY id")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let blob = Blob::read(row)?;
-        if let Some(finding) = check_blob(run, &blob) {
+        let (finding, is_new) = look_at(run, &blob);
+        if let Some(finding) = finding {
             bad.insert(blob.id, finding.to_string());
             // The objects that need it are taken out of service, and its row goes with them.
             run.noted(finding, true);
         }
-        run.report.blobs += 1;
-        run.report.bytes += blob.size_bytes;
-        progress(Progress { blobs: run.report.blobs, bytes: run.report.bytes });
+        if is_new {
+            run.report.blobs += 1;
+            run.report.bytes += blob.size_bytes;
+            progress(Progress { blobs: run.report.blobs, bytes: run.report.bytes });
+        }
     }
     Ok(bad)
 }
 
-fn check_blob(run: &Run<'_>, blob: &Blob) -> Option<Finding> {
-    let Some(name) = &blob.name else { return check_inline(run, blob) };
+/// What is wrong with a blob, and whether it was looked at for the first time.
+fn look_at(run: &mut Run<'_>, blob: &Blob) -> (Option<Finding>, bool) {
+    // A copy of what is in the index is checked like it, but it is no further blob.
+    let Some(name) = &blob.name else { return (check_inline(run, blob), run.snapshot.is_none()) };
+    if let Some(finding) = run.seen.get(name) {
+        return (finding.clone(), false);
+    }
+    let finding = check_file(run, blob, name);
+    run.seen.insert(name.clone(), finding.clone());
+    (finding, true)
+}
+
+fn check_file(run: &Run<'_>, blob: &Blob, name: &str) -> Option<Finding> {
     let Some(name) = BlobName::parse(name) else {
         return Some(Finding::StrayRow { table: "blob", reason: format!("the name {name:?}") });
     };
@@ -110,16 +125,19 @@ fn md5_of(path: &Path) -> io::Result<[u8; 16]> {
     }
 }
 
-/// Finds files that no row names, and bytes that no content is made of. Adds to the files to remove.
-pub(super) fn find_orphans(run: &mut Run<'_>, remove: &mut BTreeSet<PathBuf>) -> Result<(), Error> {
-    remove.extend(orphaned_rows(run)?);
+/// Finds files that no row of any index names. Adds to the files to remove.
+pub(super) fn find_orphaned_files(
+    run: &mut Run<'_>,
+    snapshots: &Kept,
+    remove: &mut BTreeSet<PathBuf>,
+) -> Result<(), Error> {
     let root = run.folder.root().to_owned();
     let shelves = entries(&run.folder.blobs())?.into_iter().filter(|path| path.is_dir());
     for folder in shelves.chain([run.folder.staging()]) {
         let staging = folder == run.folder.staging();
         for file in entries(&folder)? {
             // Those whose rows were just removed are in the list already.
-            let orphaned = staging || !is_named(run.connection, &file)?;
+            let orphaned = staging || !is_named(run.connection, snapshots, &file)?;
             if orphaned && !remove.contains(&file) {
                 run.noted(Finding::OrphanedFile { file: below(&root, &file) }, true);
                 remove.insert(file);
@@ -129,7 +147,8 @@ pub(super) fn find_orphans(run: &mut Run<'_>, remove: &mut BTreeSet<PathBuf>) ->
     Ok(())
 }
 
-fn orphaned_rows(run: &mut Run<'_>) -> Result<Vec<PathBuf>, Error> {
+/// Finds bytes that no content is made of. Gives their files.
+pub(super) fn find_orphaned_rows(run: &mut Run<'_>) -> Result<Vec<PathBuf>, Error> {
     let connection = run.connection;
     let mut files = Vec::new();
     let mut statement = connection.prepare(
@@ -152,11 +171,12 @@ fn orphaned_rows(run: &mut Run<'_>) -> Result<Vec<PathBuf>, Error> {
     Ok(files)
 }
 
-fn is_named(connection: &Connection, file: &Path) -> Result<bool, Error> {
+/// Whether a row of the present or of a snapshot names a file.
+pub(super) fn is_named(connection: &Connection, snapshots: &Kept, file: &Path) -> Result<bool, Error> {
     let name = file.file_name().and_then(|name| name.to_str()).and_then(BlobName::parse);
     let Some(name) = name else { return Ok(false) };
     let mut statement = connection.prepare_cached(crate::store::statement::FIND_BLOB_NAME)?;
-    Ok(statement.exists([name.as_str()])?)
+    Ok(statement.exists([name.as_str()])? || snapshots.names(&name, None)?)
 }
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, Error> {

@@ -1,4 +1,4 @@
-//! Rows against blobs, on a data folder that no server has open.
+//! Rows against blobs, on a data folder that no server has open: the index, then each snapshot.
 //!
 //! Repairing never invents anything: what nothing refers to is removed, and an object whose bytes
 //! are gone or wrong is taken out of service, so that it is missed instead of served broken.
@@ -6,8 +6,9 @@
 mod blobs;
 mod inventory;
 mod rows;
+mod snapshots;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -15,9 +16,9 @@ use rusqlite::Connection;
 
 use super::error::{Error as StoreError, OpenError};
 use super::folder::Folder;
-use super::open::open_index;
-use super::{Options, change, sweep};
-use crate::model::{BucketName, ObjectKey};
+use super::open::{find_snapshots, open_index};
+use super::{Options, change, sweep, transfer};
+use crate::model::{BucketName, ObjectKey, SnapshotName};
 
 /// What [`run`] shall do.
 #[derive(Debug, Clone, Copy, Default)]
@@ -151,6 +152,22 @@ pub enum Finding {
         /// Why.
         reason: String,
     },
+    /// Something that is wrong in a snapshot.
+    #[error("snapshot {snapshot}: {inner}")]
+    InSnapshot {
+        /// The snapshot.
+        snapshot: SnapshotName,
+        /// What is wrong.
+        inner: Box<Finding>,
+    },
+    /// A snapshot that cannot be read at all. Only its deletion helps.
+    #[error("snapshot {snapshot} cannot be read: {reason}")]
+    BadSnapshot {
+        /// The snapshot.
+        snapshot: SnapshotName,
+        /// Why.
+        reason: String,
+    },
     /// A row of a bucket or an upload that is not there, or that says what the store never writes.
     #[error("a row of the table {table} makes no sense: {reason}")]
     StrayRow {
@@ -194,12 +211,16 @@ impl From<rusqlite::Error> for Error {
     }
 }
 
-/// A check in work.
+/// A check in work, of one index.
 struct Run<'a> {
     folder: &'a Folder,
     connection: &'a Connection,
     check: Check,
-    report: Report,
+    /// The snapshot whose index it is; `None` for the present.
+    snapshot: Option<&'a SnapshotName>,
+    /// Files that were looked at, and what was wrong with them: many indexes name the same.
+    seen: &'a mut HashMap<String, Option<Finding>>,
+    report: &'a mut Report,
 }
 
 impl Run<'_> {
@@ -209,7 +230,7 @@ impl Run<'_> {
         finding: Finding,
         repair: impl FnOnce(&Connection) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        self.report.findings.push(finding);
+        self.note(finding);
         if self.check.repair {
             repair(self.connection)?;
             self.report.repaired += 1;
@@ -219,38 +240,67 @@ impl Run<'_> {
 
     /// Notes what another repair will take care of, or none can.
     fn noted(&mut self, finding: Finding, repaired_elsewhere: bool) {
-        self.report.findings.push(finding);
+        self.note(finding);
         if self.check.repair && repaired_elsewhere {
             self.report.repaired += 1;
         }
+    }
+
+    fn note(&mut self, finding: Finding) {
+        self.report.findings.push(match self.snapshot {
+            None => finding,
+            Some(snapshot) => Finding::InSnapshot { snapshot: snapshot.clone(), inner: Box::new(finding) },
+        });
+    }
+
+    /// Checks all that one index says. Gives the files whose rows were removed.
+    fn state(&mut self, progress: &mut impl FnMut(Progress)) -> Result<BTreeSet<PathBuf>, Error> {
+        rows::check_index(self)?;
+        let bad = blobs::check_blobs(self, progress)?;
+        rows::check_objects(self, &bad)?;
+        rows::check_parts(self, &bad)?;
+        rows::check_orphans(self)?;
+        inventory::check_cached(self)?;
+        inventory::check_inventories(self)?;
+        let mut remove = if self.check.repair { collect_garbage(self)? } else { BTreeSet::new() };
+        remove.extend(blobs::find_orphaned_rows(self)?);
+        Ok(remove)
     }
 }
 
 /// Checks a data folder that no server has open, and repairs it if asked to.
 ///
-/// Repairs are one transaction: if it fails on the way, the rows are as they were.
-pub fn run(data_dir: &Path, check: Check, progress: impl FnMut(Progress)) -> Result<Report, Error> {
+/// Repairs are one transaction for each index: if it fails on the way, its rows are as they were.
+pub fn run(data_dir: &Path, check: Check, mut progress: impl FnMut(Progress)) -> Result<Report, Error> {
     if !data_dir.join("index.sqlite").exists() {
         return Err(Error::NoIndex(data_dir.to_owned()));
     }
+    transfer::check_finished(data_dir)?;
     let folder = Folder::open(&Options::new(data_dir))?;
     let (mut connection, _) = open_index(&folder)?;
+    let (snapshots, _) = find_snapshots(&folder)?;
+    let snapshots = snapshots.lock()?;
+    let (mut report, mut seen) = (Report::default(), HashMap::new());
     let transaction = connection.transaction()?;
-    let mut run = Run { folder: &folder, connection: &transaction, check, report: Report::default() };
-    rows::check_index(&mut run)?;
-    let bad = blobs::check_blobs(&mut run, progress)?;
-    rows::check_objects(&mut run, &bad)?;
-    rows::check_parts(&mut run, &bad)?;
-    rows::check_orphans(&mut run)?;
-    inventory::check_cached(&mut run)?;
-    inventory::check_inventories(&mut run)?;
-    let mut remove = if check.repair { collect_garbage(&run)? } else { BTreeSet::new() };
-    blobs::find_orphans(&mut run, &mut remove)?;
-    let report = run.report;
+    let mut run = Run {
+        folder: &folder,
+        connection: &transaction,
+        check,
+        snapshot: None,
+        seen: &mut seen,
+        report: &mut report,
+    };
+    let mut remove = run.state(&mut progress)?;
+    remove.extend(snapshots::check_all(&mut run, &snapshots, &mut progress)?);
+    blobs::find_orphaned_files(&mut run, &snapshots, &mut remove)?;
     if check.repair {
         transaction.commit()?;
         // Only now: a file whose row came back would be missed.
-        remove.iter().try_for_each(|file| remove_file(file))?;
+        for file in &remove {
+            if !blobs::is_named(&connection, &snapshots, file)? {
+                remove_file(file)?;
+            }
+        }
     }
     Ok(report)
 }

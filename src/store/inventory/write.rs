@@ -27,6 +27,13 @@ fn find_or_make(change: &mut Change, name: &BucketName) -> Result<i64, Error> {
     Ok(id)
 }
 
+/// Notes that an imported index is not what it was: snapshots know it by that.
+fn changed(change: &mut Change, id: i64) -> Result<(), Error> {
+    let sequence = i64_of(change.next_sequence());
+    change.execute(statement::INVENTORY_CHANGED, params![id, sequence])?;
+    Ok(())
+}
+
 /// Adds rows, in the place of earlier ones of the same keys.
 pub(in crate::store) fn add(
     change: &mut Change,
@@ -34,6 +41,7 @@ pub(in crate::store) fn add(
     rows: Vec<InventoryRow>,
 ) -> Result<(), Error> {
     let id = find_or_make(change, bucket)?;
+    changed(change, id)?;
     put_rows(change, id, rows)
 }
 
@@ -70,6 +78,7 @@ pub(in crate::store) fn cover(
     taken: Timestamp,
 ) -> Result<(), Error> {
     let id = find_or_make(change, bucket)?;
+    changed(change, id)?;
     put_cover(change, id, prefix, taken)
 }
 
@@ -85,6 +94,7 @@ fn put_cover(change: &mut Change, id: i64, prefix: &str, taken: Timestamp) -> Re
 pub(in crate::store) fn keep(change: &mut Change, step: CrawlStep) -> Result<Crawl, Error> {
     let CrawlStep { bucket, prefix, rows, done, found } = step;
     let id = find_or_make(change, &bucket)?;
+    changed(change, id)?;
     put_rows(change, id, rows)?;
     let crawl = (id, prefix.as_bytes());
     let names = params![crawl.0, crawl.1];
@@ -123,6 +133,7 @@ pub(in crate::store) fn drop_part(
     if prefix.is_empty() {
         return Ok(Dropped { rows: drop_whole(change, bucket_id)?, more: false });
     }
+    changed(change, id)?;
     let touched = |other: &[u8]| other.starts_with(prefix.as_bytes()) || prefix.as_bytes().starts_with(other);
     for (list, deletions) in [
         (statement::LIST_COVERS, &[statement::DELETE_COVER][..]),

@@ -6,7 +6,7 @@ use super::*;
 use crate::store::change::Change;
 use crate::store::folder::Folder;
 use crate::store::job::Reply;
-use crate::store::open::open_index;
+use crate::store::open::{find_snapshots, open_index};
 use crate::store::shared::Shared;
 use crate::store::writer::{Settings, commit};
 
@@ -97,7 +97,8 @@ impl Bench {
         let options = Options { reserve_bytes: 0, ..Options::new(temporary.path()) };
         let folder = Folder::open(&options).expect("a new folder");
         let (connection, sequence) = open_index(&folder).expect("a new index");
-        let shared = Shared::new(folder, sequence);
+        let (snapshots, _) = find_snapshots(&folder).expect("no snapshots");
+        let shared = Shared::new(folder, snapshots, sequence);
         let settings = Settings { sequence, part_min_bytes: 0, clock: options.clock };
         let change = Change::new(connection, Arc::clone(&shared), settings);
         Self { change, shared, _folder: temporary }

@@ -44,7 +44,7 @@ async fn a_newer_schema_is_refused() {
 }
 
 /// Copies a folder as it is on disk, as a crash would leave it.
-fn crash_image(from: &std::path::Path, to: &std::path::Path) {
+pub(super) fn crash_image(from: &std::path::Path, to: &std::path::Path) {
     std::fs::create_dir_all(to).expect("writable");
     for entry in std::fs::read_dir(from).expect("a folder") {
         let (entry, name) = entry.map(|entry| (entry.path(), entry.file_name())).expect("readable");

@@ -10,7 +10,7 @@ async fn closed(fixture: Fixture) -> (tempfile::TempDir, Options) {
     (folder, options)
 }
 
-fn blob_of(folder: &std::path::Path, size: u64) -> PathBuf {
+pub(super) fn blob_of(folder: &std::path::Path, size: u64) -> PathBuf {
     let shelves = std::fs::read_dir(folder.join("blobs")).expect("a folder").filter_map(Result::ok);
     let files = shelves.filter_map(|shelf| std::fs::read_dir(shelf.path()).ok()).flatten();
     let paths = files.filter_map(Result::ok).map(|file| file.path());

@@ -324,7 +324,7 @@ async fn fsck_finds_what_is_wrong_with_an_index_and_repair_never_makes_it_deny_w
         INSERT INTO inventory_cover VALUES (6001, x'61', 1);
         INSERT INTO inventory_row (inventory_id, key, size) VALUES (6002, x'61', 1);
         INSERT INTO crawl_folder SELECT id, x'6c6f7374', x'61' FROM inventory;
-        INSERT INTO inventory VALUES (6000, 77, 1), (6003, NULL, 1);
+        INSERT INTO inventory (id, bucket_id, rows) VALUES (6000, 77, 1), (6003, NULL, 1);
         INSERT INTO inventory_row (inventory_id, key, size) VALUES (6000, x'61', 1), (6003, x'ff', -1);
         UPDATE object SET used_ms = NULL;";
     fixture.sql(sql).await;

@@ -13,8 +13,12 @@ mod objects;
 mod plans;
 mod scans;
 mod sessions;
+mod snapshot_damage;
+mod snapshot_model;
+mod snapshots;
 mod tail;
 mod tally;
+mod transfer;
 mod uploads;
 
 use bytes::Bytes;
