@@ -17,9 +17,6 @@ use crate::clock::Clock;
 /// The pages of the index, SQLite's usual ones.
 pub(super) const PAGE_BYTES: u64 = 4096;
 
-/// What the writing connection keeps of the index in memory: 4 MiB.
-pub(super) const USUAL_CACHE: &str = "PRAGMA cache_size = -4096";
-
 /// An open store: what its verbs use, and its threads.
 #[derive(Debug)]
 pub(super) struct Inner {
@@ -113,10 +110,10 @@ fn connect(index: &Path, durability: Durability) -> rusqlite::Result<Connection>
         "PRAGMA page_size = 4096;
          PRAGMA journal_mode = WAL;
          PRAGMA temp_store = MEMORY;
+         PRAGMA cache_size = -4096;
          PRAGMA wal_autocheckpoint = 16000;
          PRAGMA journal_size_limit = 67108864;",
     )?;
-    connection.execute_batch(USUAL_CACHE)?;
     connection.execute_batch(match durability {
         Durability::Synced => "PRAGMA synchronous = FULL",
         Durability::Ephemeral => "PRAGMA synchronous = OFF",

@@ -17,7 +17,7 @@ use crate::store::change::{Change, find, i64_of};
 use crate::store::error::Error;
 use crate::store::folder::BlobName;
 use crate::store::job::Job;
-use crate::store::open::{Inner, USUAL_CACHE};
+use crate::store::open::Inner;
 use crate::store::{row, statement};
 
 /// What the writer is told.
@@ -98,15 +98,6 @@ fn check_files(
 /// Does it. Runs alone in the write transaction, and without a savepoint: SQLite would keep every page
 /// that is changed in memory.
 pub(in crate::store) fn restore(change: &mut Change, restore: &Restore) -> Result<(), Error> {
-    // It goes through several tables at once: with the usual cache, pages would be written and read
-    // again and again.
-    change.connection().execute_batch("PRAGMA cache_size = -12288")?;
-    let outcome = go_back(change, restore);
-    drop(change.connection().execute_batch(USUAL_CACHE));
-    outcome
-}
-
-fn go_back(change: &mut Change, restore: &Restore) -> Result<(), Error> {
     let taken = open_reading(&restore.snapshot)?;
     let present = open_reading(&restore.index)?;
     // One state each, as of now: this transaction holds the index.
