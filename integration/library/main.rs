@@ -1,0 +1,1 @@
+//! The library of stages, against a real Docker Engine.

@@ -1,0 +1,114 @@
+//! Commands and logs of containers.
+
+use bollard::container::LogOutput;
+use bollard::exec::{CreateExecOptions, StartExecResults};
+use bollard::query_parameters::LogsOptionsBuilder;
+use futures_util::StreamExt as _;
+
+use super::{Engine, Error};
+
+/// A command that ran in a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ran {
+    /// Its exit code.
+    pub code: i64,
+    /// What it printed.
+    pub output: String,
+    /// What it complained of.
+    pub complaints: String,
+}
+
+/// The exit code of a command line that is not understood: an older image.
+const NOT_UNDERSTOOD: i64 = 2;
+/// The binary of the image.
+const BINARY: &str = "/app/understudy";
+
+impl Ran {
+    /// Whether the stage does not know the command.
+    pub fn is_unknown(&self) -> bool {
+        self.code == NOT_UNDERSTOOD && self.complaints.contains("unrecognized subcommand")
+    }
+}
+
+impl Engine {
+    /// Runs a command of the stage in its container and waits for its end.
+    pub async fn run_in(&self, container: &str, arguments: &[&str]) -> Result<Ran, Error> {
+        let doing = || format!("run {} in {container}", arguments.join(" "));
+        let command: Vec<&str> = std::iter::once(BINARY).chain(arguments.iter().copied()).collect();
+        let options = CreateExecOptions {
+            cmd: Some(command),
+            env: Some(vec!["NO_COLOR=1", "UNDERSTUDY_LOG=error"]),
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            ..CreateExecOptions::default()
+        };
+        let made = self.docker.create_exec(container, options).await.map_err(self.failed(doing()))?;
+        let started = self.docker.start_exec(&made.id, None).await.map_err(self.failed(doing()))?;
+        let (mut output, mut complaints) = (Vec::new(), Vec::new());
+        match started {
+            StartExecResults::Attached { output: mut said, .. } => {
+                while let Some(part) = said.next().await {
+                    match part.map_err(self.failed(doing()))? {
+                        LogOutput::StdErr { message } => complaints.extend_from_slice(&message),
+                        LogOutput::StdOut { message }
+                        | LogOutput::StdIn { message }
+                        | LogOutput::Console { message } => output.extend_from_slice(&message),
+                    }
+                }
+            }
+            StartExecResults::Detached => {}
+        }
+        let ended = self.docker.inspect_exec(&made.id).await.map_err(self.failed(doing()))?;
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        // A command whose container is taken away has no exit code.
+        Ok(Ran { code: ended.exit_code.unwrap_or(-1), output: text(output), complaints: text(complaints) })
+    }
+
+    /// The same; an exit code other than 0 is an error.
+    pub async fn done_in(&self, container: &str, arguments: &[&str]) -> Result<String, Error> {
+        let ran = self.run_in(container, arguments).await?;
+        if ran.code == 0 {
+            return Ok(ran.output);
+        }
+        let told = if ran.complaints.trim().is_empty() { &ran.output } else { &ran.complaints };
+        let text = if ran.is_unknown() {
+            "the image of this stage is older than this command: check out a stage of a newer image"
+                .to_owned()
+        } else {
+            told.trim().trim_start_matches("understudy: ").to_owned()
+        };
+        Err(Error::Command {
+            command: arguments.join(" "),
+            container: container.to_owned(),
+            code: ran.code,
+            text,
+        })
+    }
+
+    /// What a container has logged, handed to `tell` with whether it is an error's; with `follow` also
+    /// what it will log.
+    pub async fn logs(
+        &self,
+        container: &str,
+        tail: Option<usize>,
+        follow: bool,
+        mut tell: impl FnMut(&[u8]),
+    ) -> Result<(), Error> {
+        let tail = tail.map_or_else(|| "all".to_owned(), |lines| lines.to_string());
+        let options =
+            LogsOptionsBuilder::default().stdout(true).stderr(true).follow(follow).tail(&tail).build();
+        let mut lines = std::pin::pin!(self.docker.logs(container, Some(options)));
+        while let Some(line) = lines.next().await {
+            tell(line.map_err(self.failed(format!("read the log of {container}")))?.as_ref());
+        }
+        Ok(())
+    }
+
+    /// The end of a container's log, for an error.
+    pub(super) async fn log_end(&self, container: &str) -> String {
+        let mut text = Vec::new();
+        // What cannot be read is not what went wrong.
+        drop(self.logs(container, Some(15), false, |line| text.extend_from_slice(line)).await);
+        String::from_utf8_lossy(&text).trim_end().to_owned()
+    }
+}
