@@ -85,21 +85,24 @@ impl Engine {
         })
     }
 
-    /// What a container has logged, handed to `tell` with whether it is an error's; with `follow` also
-    /// what it will log.
+    /// What a container has logged, handed to `take` until that has enough; with `follow` also what
+    /// it will log.
     pub async fn logs(
         &self,
         container: &str,
         tail: Option<usize>,
         follow: bool,
-        mut tell: impl FnMut(&[u8]),
+        mut take: impl FnMut(&[u8]) -> bool,
     ) -> Result<(), Error> {
         let tail = tail.map_or_else(|| "all".to_owned(), |lines| lines.to_string());
         let options =
             LogsOptionsBuilder::default().stdout(true).stderr(true).follow(follow).tail(&tail).build();
         let mut lines = std::pin::pin!(self.docker.logs(container, Some(options)));
         while let Some(line) = lines.next().await {
-            tell(line.map_err(self.failed(format!("read the log of {container}")))?.as_ref());
+            let line = line.map_err(self.failed(format!("read the log of {container}")))?;
+            if !take(line.as_ref()) {
+                break;
+            }
         }
         Ok(())
     }
@@ -108,7 +111,11 @@ impl Engine {
     pub(super) async fn log_end(&self, container: &str) -> String {
         let mut text = Vec::new();
         // What cannot be read is not what went wrong.
-        drop(self.logs(container, Some(15), false, |line| text.extend_from_slice(line)).await);
+        let take = |line: &[u8]| {
+            text.extend_from_slice(line);
+            true
+        };
+        drop(self.logs(container, Some(15), false, take).await);
         String::from_utf8_lossy(&text).trim_end().to_owned()
     }
 }

@@ -56,9 +56,8 @@ impl Engine {
         (own.major_version, own.minor_version) >= (major, minor)
     }
 
-    fn failed(&self, doing: impl Into<String>) -> impl FnOnce(bollard::errors::Error) -> Error + use<'_> {
-        let doing = doing.into();
-        move |error| error::failed(&self.address, doing, error)
+    fn failed<D: Into<String>>(&self, doing: D) -> impl FnOnce(bollard::errors::Error) -> Error + use<'_, D> {
+        move |error| error::failed(&self.address, doing.into(), error)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Our specs in the engine's words, and the engine's things in ours.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 use bollard::models::{
     ContainerCreateBody, ContainerSummary, ContainerSummaryStateEnum, EndpointSettings, HealthConfig,
@@ -97,11 +98,8 @@ fn health(probe: &Probe, start_interval: bool) -> HealthConfig {
 pub(super) fn container(summary: ContainerSummary) -> Container {
     let name = summary.names.unwrap_or_default().into_iter().next().unwrap_or_default();
     let published = summary.ports.unwrap_or_default().into_iter().filter_map(|port| {
-        let ip = port.ip.as_deref().unwrap_or("127.0.0.1").parse().ok()?;
-        Some(Published {
-            container: port.private_port,
-            host: (std::net::IpAddr::from(ip), port.public_port?).into(),
-        })
+        let ip = port.ip.as_deref().unwrap_or("127.0.0.1").parse::<IpAddr>().ok()?;
+        Some(Published { container: port.private_port, host: (ip, port.public_port?).into() })
     });
     Container {
         name: name.trim_start_matches('/').to_owned(),
