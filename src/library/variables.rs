@@ -63,9 +63,9 @@ impl Group {
 
 /// The variables of a stage.
 ///
-/// Beetmover takes its keys from its own configuration and everything else of S3 from `AWS_*`;
-/// `STORAGE_EMULATOR_HOST` makes its client of Google Cloud Storage an anonymous one,
-/// `API_ENDPOINT_OVERRIDE` leaves it its account.
+/// Beetmover: `docker.d/worker.yml` takes the key pairs of its staging buckets from `DEP_ID` and its
+/// like, and where S3 is from `AWS_ENDPOINT_URL`; the client of Google Cloud Storage is sent here by
+/// `API_ENDPOINT_OVERRIDE` and keeps its account, unlike with `STORAGE_EMULATOR_HOST`.
 pub fn variables(address: &Address, id: &AccessKeyId, secret: &SecretKey) -> Vec<Variable> {
     let url = address.url();
     [
@@ -76,8 +76,12 @@ pub fn variables(address: &Address, id: &AccessKeyId, secret: &SecretKey) -> Vec
         ("AWS_DEFAULT_REGION", REGION.to_owned(), Group::Person),
         ("AWS_REGION", REGION.to_owned(), Group::Person),
         ("API_ENDPOINT_OVERRIDE", url.clone(), Group::Beetmover),
-        ("BEETMOVER_S3_ID", id.to_string(), Group::Beetmover),
-        ("BEETMOVER_S3_KEY", secret.expose().to_owned(), Group::Beetmover),
+        ("DEP_ID", id.to_string(), Group::Beetmover),
+        ("DEP_KEY", secret.expose().to_owned(), Group::Beetmover),
+        ("DEP_PARTNER_ID", id.to_string(), Group::Beetmover),
+        ("DEP_PARTNER_KEY", secret.expose().to_owned(), Group::Beetmover),
+        ("MAVEN_ID", id.to_string(), Group::Beetmover),
+        ("MAVEN_KEY", secret.expose().to_owned(), Group::Beetmover),
         ("ARCHIVE_PREFIX", format!("{url}/pub"), Group::UpdateTask),
     ]
     .into_iter()
@@ -115,7 +119,7 @@ mod tests {
         let secret = SecretKey::parse("correct-horse").expect("a secret");
         let all = variables(&Address::Network, &id, &secret);
         let of = |group| all.iter().filter(|variable| variable.group == group).count();
-        assert_eq!((of(Group::Person), of(Group::Beetmover), of(Group::UpdateTask)), (6, 3, 1));
+        assert_eq!((of(Group::Person), of(Group::Beetmover), of(Group::UpdateTask)), (6, 7, 1));
         let prefix = all.iter().find(|variable| variable.name == "ARCHIVE_PREFIX").expect("a prefix");
         assert_eq!(shell(prefix), "export ARCHIVE_PREFIX='http://store:8000/pub'");
     }

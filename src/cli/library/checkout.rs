@@ -150,7 +150,8 @@ fn plan(
     let (template_name, template, source) = origin(arguments, catalogue, inventory)?;
     let now = Clock::System.now();
     let span = arguments.due.or(template.due).map_or(DUE, Span::duration);
-    let user = variable(environment, &["USER", "LOGNAME"]).unwrap_or("somebody").to_owned();
+    let user = variable(environment, &["USER", "LOGNAME"])
+        .map_or_else(|| format!("uid-{}", rustix::process::getuid().as_raw()), str::to_owned);
     let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let credential = crate::config::credentials::generate()?;
     let mut checkout = [0_u8; 16];

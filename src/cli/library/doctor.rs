@@ -24,6 +24,9 @@ Examples:
   understudy library doctor
   understudy library doctor --fix")]
 pub(in crate::cli) struct Arguments {
+    /// Only these stages [default: all]
+    #[arg(value_name = "NAME", value_parser = super::parse_name)]
+    names: Vec<StageName>,
     /// Mend what can be mended
     #[arg(long)]
     fix: bool,
@@ -47,7 +50,8 @@ struct Told<'finding> {
 /// Looks, and mends if it is asked to.
 pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Result<ExitCode, Failure> {
     let is_well = with(environment, async |engine| {
-        let found = findings(&engine.inventory().await?, Clock::System.now(), Maker::is_alive);
+        let mut found = findings(&engine.inventory().await?, Clock::System.now(), Maker::is_alive);
+        found.retain(|finding| arguments.names.is_empty() || arguments.names.contains(&finding.name));
         let mut is_well = true;
         for finding in &found {
             let Finding { name, patient, words, remedies } = finding;

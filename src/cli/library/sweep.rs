@@ -28,6 +28,9 @@ Examples:
   understudy library sweep --dry-run
   understudy library sweep --grace 5d --json")]
 pub(in crate::cli) struct Arguments {
+    /// Only these stages [default: all]
+    #[arg(value_name = "NAME", value_parser = super::parse_name)]
+    names: Vec<StageName>,
     /// How long after its time a stage is returned
     #[arg(long, value_name = "TIME", default_value = "3d")]
     grace: Span,
@@ -60,6 +63,9 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Result<Ex
     let all_done = with(environment, async |engine| {
         let mut all_done = true;
         for loan in engine.inventory().await?.loans() {
+            if !arguments.names.is_empty() && !arguments.names.contains(&loan.name) {
+                continue;
+            }
             let Some(card) = &loan.card else { continue };
             let Some(action) = action(card, now, arguments.grace.duration()) else { continue };
             let mut told = Told {

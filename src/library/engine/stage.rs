@@ -75,7 +75,8 @@ impl Engine {
     pub async fn mend(&self, remedy: &Remedy) -> Result<(), Error> {
         let done = match remedy {
             Remedy::RemoveContainer(name) => {
-                let options = RemoveContainerOptionsBuilder::default().force(true).build();
+                // With volumes that have no name: the image's own, where nothing is mounted over it.
+                let options = RemoveContainerOptionsBuilder::default().force(true).v(true).build();
                 self.docker.remove_container(name, Some(options)).await
             }
             Remedy::RemoveNetwork(id) => self.docker.remove_network(id).await,
