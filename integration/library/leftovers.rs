@@ -78,12 +78,14 @@ fn whoever_gives_up_leaves_nothing() {
     }
 }
 
+/// Where a checkout is killed.
+type Point = (&'static str, fn(&Name) -> bool);
+
 #[test]
 fn what_a_killed_checkout_leaves_is_found_and_cleared_away() {
     if !engine_answers() {
         return;
     }
-    type Point = (&'static str, fn(&Name) -> bool);
     let points: [Point; 4] = [
         ("a volume", |name| run(&["volume", "inspect", &name.thing()]).status.success()),
         ("a network", |name| run(&["network", "inspect", &name.thing()]).status.success()),

@@ -7,6 +7,7 @@ use super::http;
 use super::shelf::{CATALOGUE, Name, checked_out, done};
 
 /// Whether the image has snapshots; one that was named by hand may be older.
+#[expect(clippy::print_stderr, reason = "a test that does not run says so")]
 fn has_snapshots(name: &Name) -> bool {
     let asked = run(&["exec", &name.thing(), "/app/understudy", "snapshot", "list"]);
     let named = std::env::var_os("UNDERSTUDY_TEST_IMAGE").is_some();

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 use super::engine::{docker, run};
 use super::image;
@@ -16,27 +17,34 @@ pub(crate) const CATALOGUE: &str = "default = 'plain'\n[template.plain]\nbuckets
      anonymous = 'read-write'\nmemory = '128 MiB'\n";
 
 /// The name of a stage that nobody else has.
-pub(crate) struct Name(String);
+pub(crate) struct Name {
+    text: String,
+    /// For its catalogues.
+    folder: TempDir,
+    catalogues: AtomicU32,
+}
 
 impl Name {
     pub(crate) fn new(what: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        Self(format!("ut-{}-{what}-{count}", std::process::id()))
+        let text = format!("ut-{}-{what}-{count}", std::process::id());
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self { text, folder, catalogues: AtomicU32::new(0) }
     }
 
     pub(crate) fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// What its container, its volume and its network are called.
     pub(crate) fn thing(&self) -> String {
-        format!("understudy-{}", self.0)
+        format!("understudy-{}", self.text)
     }
 
     /// Everything of it that the engine has.
     pub(crate) fn things(&self) -> Vec<String> {
-        let label = format!("label=org.mozilla.understudy.stage={}", self.0);
+        let label = format!("label=org.mozilla.understudy.stage={}", self.text);
         let lists: [&[&str]; 3] = [
             &["ps", "--all", "--filter", &label, "--format", "container {{.Names}}"],
             &["network", "ls", "--filter", &label, "--format", "network {{.Name}}"],
@@ -49,7 +57,7 @@ impl Name {
     pub(crate) fn listed(&self) -> Option<Value> {
         let output = done(&["list", "--json"]);
         let mut lines = output.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
-        lines.find(|stage| stage["name"] == self.0.as_str())
+        lines.find(|stage| stage["name"] == self.text.as_str())
     }
 
     /// Where this machine leads to it.
@@ -98,7 +106,8 @@ pub(crate) fn done(arguments: &[&str]) -> String {
 
 /// The arguments of a checkout of the image under test by a catalogue.
 pub(crate) fn checkout(name: &Name, catalogue: &str, more: &[&str]) -> Command {
-    let file = std::env::temp_dir().join(format!("{}.toml", name.as_str()));
+    let number = name.catalogues.fetch_add(1, Ordering::Relaxed);
+    let file = name.folder.path().join(format!("{number}.toml"));
     std::fs::write(&file, catalogue).expect("a writable folder");
     let mut command = library(&["checkout", name.as_str(), "--image", image::tag()]);
     command.arg("--catalogue").arg(file).args(more);

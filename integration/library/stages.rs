@@ -127,8 +127,6 @@ fn a_companion_finds_the_store_by_its_name_and_keys() {
          [template.plain.companion.third]\nimage = '{image}'\nwait_for = ['second']\n\
          command = ['serve', '--ephemeral']\n"
     );
-    // What runs in a health check is not filled in: it is the image's own matter.
-    let catalogue = catalogue.replace("'--url', '${store.url}'", "'--url', 'http://store:8000'");
     checked_out(&name, &catalogue, &[]);
     let listed = name.listed().expect("it is listed");
     let companions = listed["companions"].as_array().expect("a list");

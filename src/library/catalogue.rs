@@ -225,7 +225,8 @@ impl Template {
                 placeholder::check(value)
                     .map_err(|error| (format!("{}.environment.{variable}", place()), error.to_string()))?;
             }
-            for part in &companion.command {
+            let probe = companion.health.iter().flat_map(|health| &health.command);
+            for part in companion.command.iter().chain(probe) {
                 placeholder::check(part)
                     .map_err(|error| (format!("{}.command", place()), error.to_string()))?;
             }
@@ -291,6 +292,17 @@ mod tests {
         let mozilla = &catalogue.templates[&catalogue.default];
         assert_eq!(mozilla.preset.as_deref(), Some("mozilla"));
         assert!(catalogue.templates["empty"].buckets.is_empty());
+    }
+
+    #[test]
+    fn the_example_in_the_built_in_catalogue_reads() {
+        let (_, example) =
+            BUILT_IN.split_once("# Everything that a template may say:\n#\n").expect("an example");
+        let bare = |line: &str| line.strip_prefix("# ").unwrap_or_default().to_owned() + "\n";
+        let text: String = example.lines().map(bare).collect();
+        let catalogue = Catalogue::parse(&format!("default = 'rehearsal'\n{text}")).expect("a catalogue");
+        let companions = &catalogue.templates["rehearsal"].companions;
+        assert_eq!(companions.keys().collect::<Vec<_>>(), ["balrog", "balrogdb"]);
     }
 
     #[test]

@@ -35,8 +35,6 @@ pub struct Container {
     pub health: HealthState,
     /// Where this machine leads to it.
     pub published: Vec<Published>,
-    /// When it was made, in seconds since 1970.
-    pub created_s: i64,
 }
 
 /// A port of this machine that leads to a container.
@@ -268,7 +266,6 @@ pub(super) mod tests {
                 container: 8000,
                 host: "127.0.0.1:49153".parse().expect("an address"),
             }],
-            created_s: 0,
         }
     }
 

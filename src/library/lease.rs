@@ -136,6 +136,7 @@ pub(super) mod iso {
 
     use crate::model::Timestamp;
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands in the field")]
     pub(in crate::library) fn serialize<S: Serializer>(
         time: &Timestamp,
         serializer: S,

@@ -35,7 +35,7 @@ pub use name::{InvalidStageName, StageName};
 pub use placeholder::InvalidPlaceholder;
 pub use plan::{Checkout, Plan, Source, Step, Undo, Unplannable};
 pub use spec::{ContainerSpec, Mounted, Port, Probe, Restart};
-pub use sweep::{Action, Swept, action};
+pub use sweep::{Action, action};
 pub use variables::{Address, Group, Variable, shell, variables};
 
 /// The snapshot that a checkout makes when everything is ready: what `reset` goes back to.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::FIRST_SNAPSHOT;
 use super::card::Card;
-use super::catalogue::{Companion, STORE, Seed, Template};
+use super::catalogue::{Companion, Health, STORE, Seed, Template};
 use super::labels::{self, Labels, Role};
 use super::lease::Lease;
 use super::name::StageName;
@@ -130,8 +130,6 @@ pub enum Step {
     Start {
         /// The container.
         container: String,
-        /// Its port of the machine, for what is said when it is taken.
-        port: Option<u16>,
     },
     /// A container is well.
     AwaitHealth {
@@ -260,14 +258,14 @@ impl Checkout {
             file: CONFIG_FILE.to_owned(),
             text: text.clone(),
         }));
-        steps.push(Step::Start { container: store.clone(), port: self.port });
+        steps.push(Step::Start { container: store.clone() });
         steps.push(Step::AwaitHealth { container: store.clone() });
         let seeds = self.template.seed.iter().cloned();
         steps.extend(seeds.map(|seed| Step::Seed { container: store.clone(), seed }));
         for (spec, companion) in companions {
             let container = spec.name.clone();
             steps.push(Step::MakeContainer(Box::new(spec)));
-            steps.push(Step::Start { container: container.clone(), port: None });
+            steps.push(Step::Start { container: container.clone() });
             // One that says nothing of its health is well when it runs.
             if companion.health.is_some() {
                 steps.push(Step::AwaitHealth { container });
@@ -342,16 +340,22 @@ impl Checkout {
         let span = |span: Option<Span>, default| span.map_or(Duration::from_secs(default), Span::duration);
         let mut labels = self.labels(Role::Companion);
         labels.insert(labels::COMPANION.to_owned(), name.to_owned());
-        let command = companion
-            .command
-            .iter()
-            .map(|part| placeholder::filled(part, &self.values()))
-            .collect::<Result<_, _>>()?;
+        let command = |parts: &[String]| -> Result<Vec<String>, InvalidPlaceholder> {
+            parts.iter().map(|part| placeholder::filled(part, &self.values())).collect()
+        };
+        let probe = |health: &Health| -> Result<Probe, InvalidPlaceholder> {
+            Ok(Probe {
+                command: command(&health.command)?,
+                interval: span(health.interval, 1),
+                timeout: span(health.timeout, 5),
+                start_period: span(health.start, 30),
+            })
+        };
         let port = |port: &u16| Port { container: *port, address: Ipv4Addr::LOCALHOST.into(), host: None };
         Ok(ContainerSpec {
             name: self.name.companion(name),
             image: companion.image.clone(),
-            command,
+            command: command(&companion.command)?,
             environment: self.filled(&companion.environment)?,
             labels,
             network: Some((self.name.thing(), vec![name.to_owned()])),
@@ -362,12 +366,7 @@ impl Checkout {
             memory_bytes: companion.memory.map(Size::bytes),
             cpu_thousandths: companion.cpus.map(|cpus| cpus.0),
             restart: companion.restart,
-            health: companion.health.as_ref().map(|health| Probe {
-                command: health.command.clone(),
-                interval: span(health.interval, 1),
-                timeout: span(health.timeout, 5),
-                start_period: span(health.start, 30),
-            }),
+            health: companion.health.as_ref().map(probe).transpose()?,
             stop_timeout: STOP_TIMEOUT,
         })
     }
@@ -449,7 +448,7 @@ impl Step {
             Self::MakeContainer(spec) => format!("make the container {}", spec.name),
             Self::Fork { stage, snapshot, .. } => format!("fork {stage} at {snapshot}"),
             Self::PutFile { file, .. } => format!("put {file} into it"),
-            Self::Start { container, .. } => format!("start {container}"),
+            Self::Start { container } => format!("start {container}"),
             Self::AwaitHealth { container } => format!("wait until {container} is healthy"),
             Self::Seed { seed, .. } => format!("copy {} to {}", seed.from, seed.bucket),
             Self::Snapshot { snapshot, .. } => format!("make the snapshot {snapshot}"),

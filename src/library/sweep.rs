@@ -9,7 +9,6 @@ use serde::Serialize;
 
 use super::card::Card;
 use super::lease::after;
-use super::name::StageName;
 use crate::model::Timestamp;
 
 /// What a sweep does with a stage.
@@ -22,15 +21,6 @@ pub enum Action {
     Stop,
     /// It returns it.
     Return,
-}
-
-/// A stage, and what a sweep does with it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Swept {
-    /// The stage.
-    pub name: StageName,
-    /// What is done.
-    pub action: Action,
 }
 
 /// What a sweep does now: it warns when the stage is due, stops it after half of the time of grace,

@@ -70,8 +70,8 @@ fn table(loans: &[Loan], now: Timestamp, coloured: bool) -> String {
             Some(Standing::Ok) | None => None,
         };
         match colour.filter(|_| coloured) {
-            Some(colour) => text += &format!("\u{1b}[{colour}m{}\u{1b}[0m\n", line.trim_end()),
-            None => text += &format!("{}\n", line.trim_end()),
+            Some(colour) => text.extend(["\u{1b}[", colour, "m", line.trim_end(), "\u{1b}[0m\n"]),
+            None => text.extend([line.trim_end(), "\n"]),
         }
     }
     text

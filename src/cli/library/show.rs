@@ -83,7 +83,8 @@ fn text(told: &Told<'_>, loan: &crate::library::Loan) -> String {
         let words = format!("{} {} ({}){ports}", companion.container, companion.state, companion.image);
         lines.push(("companion", words));
     }
-    lines.into_iter().map(|(name, value)| format!("{name:<12} {value}\n")).collect()
+    let lines: Vec<_> = lines.into_iter().map(|(name, value)| format!("{name:<12} {value}\n")).collect();
+    lines.concat()
 }
 
 /// Prints the variables of a stage.
@@ -124,12 +125,12 @@ pub(super) fn env(arguments: &Env, environment: &Environment) -> Result<ExitCode
 
 /// With a comment before each group; a shell takes this, too.
 fn commented(all: &[Variable]) -> String {
-    [Group::Person, Group::Beetmover, Group::UpdateTask]
-        .into_iter()
-        .map(|group| {
-            let of_group = all.iter().filter(|variable| variable.group == group);
-            let lines: String = of_group.map(|variable| shell(variable) + "\n").collect();
-            format!("# {}\n{lines}", group.words())
-        })
-        .collect()
+    let mut lines = Vec::new();
+    for group in [Group::Person, Group::Beetmover, Group::UpdateTask] {
+        lines.push(format!("# {}\n", group.words()));
+        lines.extend(
+            all.iter().filter(|variable| variable.group == group).map(|variable| shell(variable) + "\n"),
+        );
+    }
+    lines.concat()
 }

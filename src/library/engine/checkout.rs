@@ -2,7 +2,7 @@
 
 use bollard::models::NetworkCreateRequest;
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, InspectContainerOptions, InspectNetworkOptions, ListNetworksOptionsBuilder,
+    CreateContainerOptionsBuilder, InspectContainerOptions, ListNetworksOptionsBuilder,
 };
 
 use super::{Engine, Error, labelled, translate};
@@ -52,9 +52,9 @@ impl Engine {
         match step {
             Step::FindImage(image) => {
                 let found = self.docker.inspect_image(image).await;
-                found.map(drop).map_err(|error| match self.failed(step.words())(error) {
-                    Error::NoImage(_) => Error::NoImage(image.clone()),
-                    error => error,
+                found.map(drop).map_err(|error| {
+                    let failure = self.failed(step.words())(error);
+                    if matches!(failure, Error::NoImage(_)) { Error::NoImage(image.clone()) } else { failure }
                 })
             }
             Step::MakeVolume { name, labels } => self.take_lock(&plan.name, name, labels).await,
@@ -66,7 +66,7 @@ impl Engine {
             Step::PutFile { container, folder, file, text } => {
                 self.put_file(container, folder, file, text.as_bytes()).await
             }
-            Step::Start { container, .. } => self.start(container).await,
+            Step::Start { container } => self.start(container).await,
             Step::AwaitHealth { container } => self.await_health(container).await,
             Step::Seed { container, seed } => self.seed(container, seed).await,
             Step::Snapshot { container, snapshot } => {
@@ -128,12 +128,9 @@ impl Engine {
     async fn take_back(&self, plan: &Plan, begun: &[&Step]) -> Vec<String> {
         let mut left = Vec::new();
         for undo in begun.iter().rev().filter_map(|step| step.undo()) {
-            let remedies = match self.remedies(plan, &undo).await {
-                Ok(remedies) => remedies,
-                Err(_) => {
-                    left.push(name(&undo).to_owned());
-                    continue;
-                }
+            let Ok(remedies) = self.remedies(plan, &undo).await else {
+                left.push(name(&undo).to_owned());
+                continue;
             };
             for remedy in remedies {
                 if self.mend(&remedy).await.is_err() {
@@ -176,13 +173,6 @@ impl Engine {
             found => found.map_err(self.failed("look at what was made")),
         }
     }
-
-    /// The id of a network by its name, for whoever joins it.
-    pub async fn network_id(&self, name: &str) -> Result<String, Error> {
-        let network = self.docker.inspect_network(name, None::<InspectNetworkOptions>).await;
-        let network = network.map_err(self.failed(format!("look at the network {name}")))?;
-        Ok(network.id.unwrap_or_default())
-    }
 }
 
 /// Steps that wait for something else than the engine, and leave nothing that is not known.
@@ -216,7 +206,7 @@ async fn interrupted() {
     };
     let asked = async {
         if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     };
     tokio::select! {

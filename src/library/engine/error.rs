@@ -128,15 +128,19 @@ pub(super) fn unconnected(address: &str, error: Bollard) -> Error {
 /// Why something was not done.
 pub(super) fn failed(address: &str, doing: String, error: Bollard) -> Error {
     let down = |reason: String| Error::Down { address: address.to_owned(), reason };
-    match error {
-        Bollard::DockerResponseServerError { message, .. } => refused(doing, message),
-        Bollard::SocketNotFoundError(_) => down("there is no such socket".to_owned()),
-        Bollard::RequestTimeoutError => down("it does not answer in time".to_owned()),
-        error => match io_kind(&error) {
-            Some(io::ErrorKind::PermissionDenied) => Error::Forbidden(address.to_owned()),
-            Some(_) => down(innermost(&error)),
-            None => Error::Engine { doing, reason: innermost(&error) },
-        },
+    if let Bollard::DockerResponseServerError { message, .. } = error {
+        return refused(doing, message);
+    }
+    if matches!(error, Bollard::SocketNotFoundError(_)) {
+        return down("there is no such socket".to_owned());
+    }
+    if matches!(error, Bollard::RequestTimeoutError) {
+        return down("it does not answer in time".to_owned());
+    }
+    match io_kind(&error) {
+        Some(io::ErrorKind::PermissionDenied) => Error::Forbidden(address.to_owned()),
+        Some(_) => down(innermost(&error)),
+        None => Error::Engine { doing, reason: innermost(&error) },
     }
 }
 

@@ -45,11 +45,6 @@ impl Engine {
         Ok(Self { docker, address })
     }
 
-    /// Where it is.
-    pub fn address(&self) -> &str {
-        &self.address
-    }
-
     /// Whether it is of this version of the API or a later one.
     fn speaks(&self, major: usize, minor: usize) -> bool {
         let own = self.docker.client_version();

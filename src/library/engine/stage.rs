@@ -16,18 +16,16 @@ use crate::library::maker::Maker;
 use crate::library::{Remedy, name::StageName};
 
 /// How long a container may take to get well.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// Between two looks at it.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Whether the engine says that there is no such thing, or that it is going already.
 fn is_gone(error: &bollard::errors::Error) -> bool {
-    match error {
-        bollard::errors::Error::DockerResponseServerError { status_code, message } => {
-            *status_code == 404 || (*status_code == 409 && message.contains("already in progress"))
-        }
-        _ => false,
-    }
+    let bollard::errors::Error::DockerResponseServerError { status_code, message } = error else {
+        return false;
+    };
+    *status_code == 404 || (*status_code == 409 && message.contains("already in progress"))
 }
 
 impl Engine {

@@ -108,7 +108,6 @@ pub(super) fn container(summary: ContainerSummary) -> Container {
         run: run(summary.state),
         health: health_of(summary.status.as_deref().unwrap_or_default()),
         published: published.collect(),
-        created_s: summary.created.unwrap_or_default(),
     }
 }
 
