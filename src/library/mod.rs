@@ -20,6 +20,7 @@ mod name;
 mod placeholder;
 mod plan;
 mod spec;
+mod step;
 mod sweep;
 mod tarball;
 mod variables;
@@ -33,8 +34,9 @@ pub use lease::{InvalidLease, Lease, Standing};
 pub use maker::Maker;
 pub use name::{InvalidStageName, StageName};
 pub use placeholder::InvalidPlaceholder;
-pub use plan::{Checkout, Plan, Source, Step, Undo, Unplannable};
+pub use plan::{Checkout, Plan, Source, Unplannable};
 pub use spec::{ContainerSpec, Mounted, Port, Probe, Restart};
+pub use step::{Step, Undo};
 pub use sweep::{Action, action};
 pub use variables::{Address, Group, Variable, shell, variables};
 

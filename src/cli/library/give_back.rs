@@ -35,9 +35,6 @@ pub(in crate::cli) struct Arguments {
     json: bool,
 }
 
-/// Where a stage puts its export: in its volume, since nothing else of it can be written.
-const EXPORT_AT: &str = "/data/export.tar.zst";
-
 /// What is left of a stage that was returned.
 pub(super) struct Returned {
     pub(super) receipt: Result<String, String>,
@@ -121,8 +118,8 @@ async fn export(engine: &Engine, loan: &Loan, path: &Path) -> Result<u64, Failur
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(unwritable)?;
     let container = awake(engine, loan).await?;
-    engine.done_in(&container, &["export", EXPORT_AT]).await?;
-    let length_bytes = engine.fetch_file(&container, EXPORT_AT, &mut file).await?;
+    // By its standard output: a stage that is full has no space for an export.
+    let length_bytes = engine.fetch(&container, &["export", "-"], &mut file).await?;
     file.as_file().sync_all().map_err(unwritable)?;
     file.persist_noclobber(path).map_err(|error| unwritable(error.error))?;
     Ok(length_bytes)

@@ -7,8 +7,9 @@ use bollard::query_parameters::{
 
 use super::{Engine, Error, labelled, translate};
 use crate::library::labels::{self, Labels};
-use crate::library::plan::{Plan, Step, Undo};
+use crate::library::plan::Plan;
 use crate::library::spec::ContainerSpec;
+use crate::library::step::{Step, Undo};
 use crate::library::{Remedy, Seed};
 
 impl Engine {

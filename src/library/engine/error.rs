@@ -137,7 +137,9 @@ pub(super) fn failed(address: &str, doing: String, error: Bollard) -> Error {
     if matches!(error, Bollard::RequestTimeoutError) {
         return down("it does not answer in time".to_owned());
     }
-    match io_kind(&error) {
+    // This one hides that it is an error of the system itself.
+    let kind = if let Bollard::IOError { err } = &error { Some(err.kind()) } else { io_kind(&error) };
+    match kind {
         Some(io::ErrorKind::PermissionDenied) => Error::Forbidden(address.to_owned()),
         Some(_) => down(innermost(&error)),
         None => Error::Engine { doing, reason: innermost(&error) },

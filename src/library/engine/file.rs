@@ -1,12 +1,9 @@
-//! Files into a container and out of it.
+//! Files into a container.
 
-use std::io::Write;
-
-use bollard::query_parameters::{DownloadFromContainerOptionsBuilder, UploadToContainerOptionsBuilder};
-use futures_util::StreamExt as _;
+use bollard::query_parameters::UploadToContainerOptionsBuilder;
 
 use super::{Engine, Error};
-use crate::library::tarball::{FileOf, Unpacking, pack};
+use crate::library::tarball::{FileOf, pack};
 
 /// The user of the image.
 const OWNER: (u32, u32) = (10001, 10001);
@@ -28,32 +25,5 @@ impl Engine {
             .upload_to_container(container, Some(options), bollard::body_full(archive.into()))
             .await;
         put.map_err(self.failed(format!("put {name} into {container}")))
-    }
-
-    /// Writes a container's file to `out`, and gives its length.
-    pub async fn fetch_file(&self, container: &str, path: &str, out: &mut impl Write) -> Result<u64, Error> {
-        let doing = || format!("fetch {path} from {container}");
-        let options = DownloadFromContainerOptionsBuilder::default().path(path).build();
-        let mut pieces = std::pin::pin!(self.docker.download_from_container(container, Some(options)));
-        let (mut unpacking, mut length_bytes, mut written) = (Unpacking::new(), 0, Ok(()));
-        while let Some(piece) = pieces.next().await {
-            let piece = piece.map_err(self.failed(doing()))?;
-            let fed = unpacking.feed(&piece, |bytes| {
-                length_bytes += bytes.len() as u64;
-                if written.is_ok() {
-                    written = out.write_all(bytes);
-                }
-            });
-            fed.map_err(|broken| Error::Engine { doing: doing(), reason: broken.to_string() })?;
-            if written.is_err() {
-                break;
-            }
-        }
-        written.map_err(|source| Error::Io { what: "cannot write the export".to_owned(), source })?;
-        if unpacking.is_done() {
-            Ok(length_bytes)
-        } else {
-            Err(Error::Engine { doing: doing(), reason: "it ended too early".to_owned() })
-        }
     }
 }

@@ -2,11 +2,12 @@
 
 use std::net::Ipv4Addr;
 
-use super::{Checkout, Plan, Source, Step, Undo, Unplannable};
+use super::{Checkout, Plan, Source, Unplannable};
 use crate::library::catalogue::{BUILT_IN, Catalogue};
 use crate::library::labels;
 use crate::library::name::StageName;
 use crate::library::spec::ContainerSpec;
+use crate::library::step::{Step, Undo};
 use crate::model::{AccessKeyId, SecretKey, Timestamp};
 
 fn name(text: &str) -> StageName {
