@@ -31,4 +31,6 @@ pub mod server;
 
 pub mod config;
 
+pub mod library;
+
 pub mod cli;

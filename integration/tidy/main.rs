@@ -37,6 +37,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "view",
         ],
     ),
+    ("library", &["clock", "config", "model"]),
     (
         "cli",
         &[
@@ -46,6 +47,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "config",
             "fallback",
             "gcs",
+            "library",
             "model",
             "protocol",
             "s3",

@@ -27,6 +27,8 @@ pub(super) enum Failure {
     Mint(#[from] crate::gcs::MintError),
     #[error(transparent)]
     Presign(#[from] crate::sigv4::presign::PresignError),
+    #[error(transparent)]
+    Library(#[from] crate::library::engine::Error),
     #[error("{what}: {source}")]
     Io { what: &'static str, source: io::Error },
     #[error(transparent)]

@@ -13,6 +13,7 @@ mod fork;
 mod fsck;
 mod heartbeat;
 mod import;
+mod library;
 mod ls;
 mod presign;
 mod receipt;
@@ -95,6 +96,9 @@ enum Command {
     Upstream(upstream::Command),
     /// Compare the index with the blobs, on a data folder that no server has open
     Fsck(fsck::Arguments),
+    /// Stages as containers: check one out for a release, find it, renew it, return it
+    #[command(subcommand)]
+    Library(library::Command),
 }
 
 /// What the help of every command that takes settings ends with.
@@ -143,6 +147,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>, environment: &Environment)
         Some(Command::Import(arguments)) => import::run(&arguments),
         Some(Command::Upstream(command)) => upstream::run(&command, environment),
         Some(Command::Fsck(arguments)) => fsck::run(&arguments, environment),
+        Some(Command::Library(command)) => library::run(&command, environment),
     };
     done.unwrap_or_else(|failure| failure.tell())
 }

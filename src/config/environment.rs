@@ -39,7 +39,7 @@ const SINGLE: [(&str, Kind, &str, &str); 12] = [
 ];
 
 /// Variables that are read elsewhere or in another way.
-const OTHERS: [&str; 8] = [
+const OTHERS: [&str; 9] = [
     "UNDERSTUDY_LISTEN",
     "UNDERSTUDY_BUCKETS",
     "UNDERSTUDY_ACCESS_KEY_ID",
@@ -48,6 +48,7 @@ const OTHERS: [&str; 8] = [
     "UNDERSTUDY_CONFIG",
     "UNDERSTUDY_LOG",
     "UNDERSTUDY_LOG_FORMAT",
+    "UNDERSTUDY_CATALOGUE",
 ];
 
 /// A variable's value; an empty one counts as unset, as compose files leave them.

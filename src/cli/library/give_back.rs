@@ -1,0 +1,126 @@
+//! `understudy library return`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use indicatif::HumanBytes;
+use serde_json::{Value, json};
+
+use super::lookup::{find, state, store};
+use super::{Loan, Named, with};
+use crate::cli::failure::{Failure, chain, complain};
+use crate::cli::{json_text, print};
+use crate::config::Environment;
+use crate::library::Run;
+use crate::library::engine::Engine;
+
+/// The arguments of `library return`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The receipt says what was uploaded, overwritten and read from production. Then the containers, the network
+and the volume are removed: what was not exported is gone.
+
+Examples:
+  understudy library return nick-83
+  understudy library return nick-83 --keep-export nick-83.tar.zst     for `understudy import`")]
+pub(in crate::cli) struct Arguments {
+    #[command(flatten)]
+    named: Named,
+    /// Write the whole stage to this file first; it must not be there yet
+    #[arg(long, value_name = "FILE")]
+    keep_export: Option<PathBuf>,
+    /// The receipt and what was done as a JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is left of a stage that was returned.
+pub(super) struct Returned {
+    pub(super) receipt: Result<String, String>,
+    export: Option<u64>,
+}
+
+/// Returns a stage.
+pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Result<ExitCode, Failure> {
+    let name = &arguments.named.name;
+    let returned = with(environment, async |engine| {
+        let loan = find(&engine.inventory().await?, name)?;
+        if loan.card.is_none() {
+            let words = format!("{name} is half-made, or being made or returned right now");
+            return Err(Failure::Refused(format!(
+                "{words}: `understudy library doctor --fix` clears it away"
+            )));
+        }
+        give_back(engine, &loan, arguments.keep_export.as_deref(), arguments.json).await
+    })?;
+    if let Err(reason) = &returned.receipt {
+        complain(&format!("understudy: there is no receipt: {reason}"));
+    }
+    let receipt = returned.receipt.as_deref().ok();
+    print(&if arguments.json {
+        let receipt: Option<Value> = receipt.and_then(|text| serde_json::from_str(text).ok());
+        let file = arguments.keep_export.as_ref().map(|path| path.display().to_string());
+        json_text(
+            &json!({ "name": name, "receipt": receipt, "export": file, "export_bytes": returned.export }),
+        )
+    } else {
+        let export =
+            arguments.keep_export.as_ref().zip(returned.export).map_or_else(String::new, |(path, bytes)| {
+                format!("{} has everything ({})\n", path.display(), HumanBytes(bytes))
+            });
+        format!("{}{export}{name} is returned\n", receipt.unwrap_or_default())
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Takes the receipt and the export, and removes the stage. Without its export nothing is removed.
+pub(super) async fn give_back(
+    engine: &Engine,
+    loan: &Loan,
+    keep_export: Option<&Path>,
+    json: bool,
+) -> Result<Returned, Failure> {
+    let receipt = match awake(engine, loan).await {
+        Ok(container) => {
+            let arguments: &[&str] = if json { &["receipt", "--json"] } else { &["receipt"] };
+            engine.done_in(&container, arguments).await.map_err(|error| chain(&error))
+        }
+        Err(failure) => Err(chain(&failure)),
+    };
+    let export = match keep_export {
+        Some(path) => Some(export(engine, loan, path).await?),
+        None => None,
+    };
+    engine.remove(loan).await?;
+    Ok(Returned { receipt, export })
+}
+
+/// The store's container, running: it can only then be asked.
+async fn awake(engine: &Engine, loan: &Loan) -> Result<String, Failure> {
+    let container = store(loan)?;
+    if loan.volume.is_none() {
+        return Err(Failure::Refused(format!("{} is {}", loan.name, state(loan))));
+    }
+    if loan.store.as_ref().is_some_and(|store| store.run != Run::Running) {
+        engine.start(&container).await?;
+        engine.await_health(&container).await?;
+    }
+    Ok(container)
+}
+
+async fn export(engine: &Engine, loan: &Loan, path: &Path) -> Result<u64, Failure> {
+    let unwritable =
+        |error: std::io::Error| Failure::Usage(format!("cannot write {}: {error}", path.display()));
+    if path.exists() {
+        return Err(Failure::Usage(format!("{} is there already: name another file", path.display())));
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(unwritable)?;
+    let container = awake(engine, loan).await?;
+    // By its standard output: a stage that is full has no space for an export.
+    let length_bytes = engine.fetch(&container, &["export", "-"], &mut file).await?;
+    file.as_file().sync_all().map_err(unwritable)?;
+    file.persist_noclobber(path).map_err(|error| unwritable(error.error))?;
+    Ok(length_bytes)
+}

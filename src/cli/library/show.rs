@@ -1,0 +1,136 @@
+//! `understudy library show` and `understudy library env`.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::lookup::{Told, find, held, minute, store};
+use super::{Named, with};
+use crate::cli::failure::Failure;
+use crate::cli::{json_text, plain, print};
+use crate::clock::Clock;
+use crate::config::Environment;
+use crate::library::{Address, Group, Variable, shell, variables};
+use crate::model::{AccessKeyId, SecretKey};
+
+/// The arguments of `library show`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Show {
+    #[command(flatten)]
+    named: Named,
+    /// As a JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// The arguments of `library env`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The variables hold the stage's secret key: print them where nobody looks on, and not into a log.
+
+Examples:
+  eval \"$(understudy library env nick-83)\" && aws s3 ls
+  understudy library env nick-83 --inside > worker.env.sh      for a container on its network
+  docker run --network understudy-nick-83 …                    which is joined so")]
+pub(in crate::cli) struct Env {
+    #[command(flatten)]
+    named: Named,
+    /// As lines that a shell takes, without comments
+    #[arg(long, conflicts_with = "json")]
+    shell: bool,
+    /// As a JSON object
+    #[arg(long)]
+    json: bool,
+    /// For containers on the stage's own network
+    #[arg(long)]
+    inside: bool,
+}
+
+/// Says everything about one stage but its keys.
+pub(super) fn show(arguments: &Show, environment: &Environment) -> Result<ExitCode, Failure> {
+    let inventory = with(environment, async |engine| Ok(engine.inventory().await?))?;
+    let loan = find(&inventory, &arguments.named.name)?;
+    let told = Told::of(&loan, Clock::System.now());
+    print(&if arguments.json { json_text(&told) } else { text(&told, &loan) })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn text(told: &Told<'_>, loan: &crate::library::Loan) -> String {
+    let mut lines = vec![("name", loan.name.to_string()), ("state", told.state.to_owned())];
+    if let Some(lease) = told.lease {
+        lines.push(("for", plain(&lease.person)));
+        lines.extend(lease.purpose.as_ref().map(|purpose| ("purpose", plain(purpose))));
+        lines.extend(lease.release.as_ref().map(|release| ("release", plain(release))));
+        lines.push(("template", plain(&lease.template)));
+        lines.extend(lease.from.as_ref().map(|from| ("forked from", plain(from))));
+        lines.push(("checked out", format!("{} by {}", minute(lease.created), plain(&lease.owner))));
+    }
+    if let (Some(card), Some(standing)) = (&loan.card, told.standing) {
+        let renewed = match card.renewals {
+            0 => String::new(),
+            1 => ", renewed once".to_owned(),
+            times => format!(", renewed {times} times"),
+        };
+        lines.push(("due", format!("{} ({}{renewed})", minute(card.due), standing.words())));
+    }
+    lines.extend(told.url.clone().map(|url| ("address", url)));
+    lines.extend(loan.networks.first().map(|network| ("network", format!("{} (store:8000)", network.name))));
+    lines.extend(told.image.map(|image| ("image", image.to_owned())));
+    for companion in &told.companions {
+        let ports: Vec<_> =
+            companion.ports.iter().map(|(inside, host)| format!("{inside} at {host}")).collect();
+        let ports = if ports.is_empty() { String::new() } else { format!(", {}", ports.join(", ")) };
+        let words = format!("{} {} ({}){ports}", companion.container, companion.state, companion.image);
+        lines.push(("companion", words));
+    }
+    let lines: Vec<_> = lines.into_iter().map(|(name, value)| format!("{name:<12} {value}\n")).collect();
+    lines.concat()
+}
+
+/// Prints the variables of a stage.
+pub(super) fn env(arguments: &Env, environment: &Environment) -> Result<ExitCode, Failure> {
+    let (loan, own) = with(environment, async |engine| {
+        let held = held(&engine.inventory().await?, &arguments.named.name)?;
+        let own = engine.environment(&store(&held.loan)?).await?;
+        Ok((held.loan, own))
+    })?;
+    let keys = (
+        own.get("UNDERSTUDY_ACCESS_KEY_ID").and_then(|text| AccessKeyId::parse(text)),
+        own.get("UNDERSTUDY_SECRET_ACCESS_KEY").and_then(|text| SecretKey::parse(text)),
+    );
+    let (Some(id), Some(secret)) = keys else {
+        return Err(Failure::Usage(format!("the container of {} has no keys in its environment", loan.name)));
+    };
+    let address = match loan.address() {
+        _ if arguments.inside => Address::Network,
+        Some(address) => Address::Machine(address),
+        None => {
+            let advice = format!("{} does not run, so that it has no address here", loan.name);
+            return Err(Failure::Usage(format!("{advice}: `understudy library doctor --fix` starts it")));
+        }
+    };
+    let all = variables(&address, &id, &secret);
+    let text = if arguments.json {
+        let pairs: serde_json::Map<_, _> =
+            all.iter().map(|variable| (variable.name.to_owned(), variable.value.clone().into())).collect();
+        json_text(&pairs)
+    } else if arguments.shell {
+        all.iter().map(|variable| shell(variable) + "\n").collect()
+    } else {
+        commented(&all)
+    };
+    print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// With a comment before each group; a shell takes this, too.
+fn commented(all: &[Variable]) -> String {
+    let mut lines = Vec::new();
+    for group in [Group::Person, Group::Beetmover, Group::UpdateTask] {
+        lines.push(format!("# {}\n", group.words()));
+        lines.extend(
+            all.iter().filter(|variable| variable.group == group).map(|variable| shell(variable) + "\n"),
+        );
+    }
+    lines.concat()
+}

@@ -1,0 +1,217 @@
+//! A plan's steps, taken one by one, and taken back where one fails.
+
+use bollard::models::NetworkCreateRequest;
+use bollard::query_parameters::{
+    CreateContainerOptionsBuilder, InspectContainerOptions, ListNetworksOptionsBuilder,
+};
+
+use super::{Engine, Error, labelled, translate};
+use crate::library::labels::{self, Labels};
+use crate::library::plan::Plan;
+use crate::library::spec::ContainerSpec;
+use crate::library::step::{Step, Undo};
+use crate::library::{Remedy, Seed};
+
+impl Engine {
+    /// Takes all steps, and tells each before it is taken. If one fails, or the person who waits
+    /// gives up, what was done is taken back.
+    pub async fn carry_out(&self, plan: &Plan, mut tell: impl FnMut(&Step)) -> Result<(), Error> {
+        let mut begun: Vec<&Step> = Vec::new();
+        let mut interrupted = std::pin::pin!(interrupted());
+        let mut result = Ok(());
+        for step in &plan.steps {
+            tell(step);
+            begun.push(step);
+            // A request that is under way is waited for: the engine would finish it behind our back.
+            let taken = if is_long(step) {
+                tokio::select! {
+                    taken = self.take(plan, step) => taken,
+                    () = &mut interrupted => Err(Error::Interrupted),
+                }
+            } else {
+                let taken = self.take(plan, step).await;
+                let asked = std::future::poll_fn(|context| {
+                    std::task::Poll::Ready(interrupted.as_mut().poll(context).is_ready())
+                });
+                if asked.await { Err(Error::Interrupted) } else { taken }
+            };
+            if taken.is_err() {
+                result = taken;
+                break;
+            }
+        }
+        let Err(cause) = result else { return Ok(()) };
+        let left = self.take_back(plan, &begun).await;
+        if left.is_empty() {
+            Err(cause)
+        } else {
+            Err(Error::LeftBehind { cause: Box::new(cause), left: left.join(", ") })
+        }
+    }
+
+    async fn take(&self, plan: &Plan, step: &Step) -> Result<(), Error> {
+        match step {
+            Step::FindImage(image) => {
+                let found = self.docker.inspect_image(image).await;
+                found.map(drop).map_err(|error| {
+                    let failure = self.failed(step.words())(error);
+                    if matches!(failure, Error::NoImage(_)) { Error::NoImage(image.clone()) } else { failure }
+                })
+            }
+            Step::MakeVolume { name, labels } => self.take_lock(&plan.name, name, labels).await,
+            Step::MakeNetwork { name, labels } => self.make_network(name, labels).await,
+            Step::MakeContainer(spec) => self.make_container(spec).await,
+            Step::Fork { helper, stage, snapshot, volume } => {
+                self.fork(helper, &stage.thing(), snapshot, volume).await
+            }
+            Step::PutFile { container, folder, file, text } => {
+                self.put_file(container, folder, file, text.as_bytes()).await
+            }
+            Step::Start { container } => self.start(container).await,
+            Step::AwaitHealth { container } => self.await_health(container).await,
+            Step::Seed { container, seed } => self.seed(container, seed).await,
+            Step::Snapshot { container, snapshot } => {
+                let ran = self.run_in(container, &["snapshot", "create", snapshot]).await?;
+                // An image from before snapshots makes a stage all the same; `reset` says what it lacks.
+                if ran.code == 0 || ran.is_unknown() {
+                    return Ok(());
+                }
+                Err(Error::Command {
+                    command: "snapshot create".to_owned(),
+                    container: container.clone(),
+                    code: ran.code,
+                    text: ran.complaints.trim().to_owned(),
+                })
+            }
+            Step::MakeCard { name, labels } => self.make_volume(name, labels).await.map(drop),
+        }
+    }
+
+    async fn make_network(&self, name: &str, labels: &Labels) -> Result<(), Error> {
+        // Engine: before API 1.44 a second network of the same name is no error.
+        let options = ListNetworksOptionsBuilder::default()
+            .filters(&[("name".to_owned(), vec![name.to_owned()])].into())
+            .build();
+        let there = self.docker.list_networks(Some(options)).await.map_err(self.failed("list networks"))?;
+        if there.iter().any(|network| network.name.as_deref() == Some(name)) {
+            return Err(Error::Alien { what: "network", name: name.to_owned() });
+        }
+        let request = NetworkCreateRequest {
+            name: name.to_owned(),
+            driver: Some("bridge".to_owned()),
+            labels: Some(labels.clone().into_iter().collect()),
+            ..NetworkCreateRequest::default()
+        };
+        let made = self.docker.create_network(request).await;
+        made.map(drop).map_err(self.failed(format!("make the network {name}")))
+    }
+
+    pub(super) async fn make_container(&self, spec: &ContainerSpec) -> Result<(), Error> {
+        let options = CreateContainerOptionsBuilder::default().name(&spec.name).build();
+        let body = translate::body(spec, self.speaks(1, 44));
+        match self.docker.create_container(Some(options), body).await {
+            Ok(_) => Ok(()),
+            // The lock is ours, so whoever has this name is not of the library.
+            Err(bollard::errors::Error::DockerResponseServerError { status_code: 409, .. }) => {
+                Err(Error::Alien { what: "container", name: spec.name.clone() })
+            }
+            Err(error) => Err(self.failed(format!("make the container {}", spec.name))(error)),
+        }
+    }
+
+    async fn seed(&self, container: &str, seed: &Seed) -> Result<(), Error> {
+        let mut arguments = vec!["seed", seed.from.as_str(), "--bucket", seed.bucket.as_str()];
+        arguments.extend(seed.prefix.iter().flat_map(|prefix| ["--prefix", prefix.as_str()]));
+        self.done_in(container, &arguments).await.map(drop)
+    }
+
+    /// Takes steps back, the last one first; gives the names of what could not be removed.
+    async fn take_back(&self, plan: &Plan, begun: &[&Step]) -> Vec<String> {
+        let mut left = Vec::new();
+        for undo in begun.iter().rev().filter_map(|step| step.undo()) {
+            let Ok(remedies) = self.remedies(plan, &undo).await else {
+                left.push(name(&undo).to_owned());
+                continue;
+            };
+            for remedy in remedies {
+                if self.mend(&remedy).await.is_err() {
+                    left.push(name(&undo).to_owned());
+                }
+            }
+        }
+        left
+    }
+
+    /// What takes a step back: nothing where the thing is not there or is not this checkout's.
+    async fn remedies(&self, plan: &Plan, undo: &Undo) -> Result<Vec<Remedy>, Error> {
+        let own = |labels: Option<std::collections::HashMap<String, String>>| {
+            labels.is_some_and(|labels| labels.get(labels::CHECKOUT) == Some(&plan.checkout))
+        };
+        let found = match undo {
+            Undo::Container(name) => {
+                let looked = self.docker.inspect_container(name, None::<InspectContainerOptions>).await;
+                looked
+                    .map(|found| found.config.is_some_and(|config| own(config.labels)))
+                    .map(|own| own.then(|| Remedy::RemoveContainer(name.clone())).into_iter().collect())
+            }
+            Undo::Volume(name) => self
+                .docker
+                .inspect_volume(name)
+                .await
+                .map(|found| own(Some(found.labels)))
+                .map(|own| own.then(|| Remedy::RemoveVolume(name.clone())).into_iter().collect()),
+            Undo::Network(name) => {
+                let filters = labelled(&format!("{}={}", labels::CHECKOUT, plan.checkout));
+                let options = ListNetworksOptionsBuilder::default().filters(&filters).build();
+                self.docker.list_networks(Some(options)).await.map(|networks| {
+                    let named = networks.into_iter().filter(|network| network.name.as_ref() == Some(name));
+                    named.filter_map(|network| network.id).map(Remedy::RemoveNetwork).collect()
+                })
+            }
+        };
+        match found {
+            Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => Ok(Vec::new()),
+            found => found.map_err(self.failed("look at what was made")),
+        }
+    }
+}
+
+/// Steps that wait for something else than the engine, and leave nothing that is not known.
+fn is_long(step: &Step) -> bool {
+    match step {
+        Step::Fork { .. } | Step::AwaitHealth { .. } | Step::Seed { .. } | Step::Snapshot { .. } => true,
+        Step::FindImage(_)
+        | Step::MakeVolume { .. }
+        | Step::MakeNetwork { .. }
+        | Step::MakeContainer(_)
+        | Step::PutFile { .. }
+        | Step::Start { .. }
+        | Step::MakeCard { .. } => false,
+    }
+}
+
+fn name(undo: &Undo) -> &str {
+    match undo {
+        Undo::Container(name) | Undo::Volume(name) | Undo::Network(name) => name,
+    }
+}
+
+/// Ends when the process is asked to end.
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let terminated = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    let asked = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = terminated => {}
+        () = asked => {}
+    }
+}
