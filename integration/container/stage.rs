@@ -107,6 +107,7 @@ fn address(name: &str) -> SocketAddr {
 }
 
 impl Drop for Stage {
+    #[expect(clippy::print_stderr, reason = "a failed test says what its server said")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("the log of {}:\n{}", self.name, self.logs());
