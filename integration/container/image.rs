@@ -57,6 +57,7 @@ fn binary(root: &Path) -> PathBuf {
         .arg("--target-dir")
         .arg(&folder)
         .env("RUSTFLAGS", "-C target-feature=+crt-static")
+        .env("CARGO_PROFILE_RELEASE_STRIP", "symbols")
         .current_dir(root)
         .output()
         .expect("cargo runs this test");
