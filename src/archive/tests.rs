@@ -13,7 +13,7 @@ use crate::model::{
     BucketName, Grant, Metadata, ObjectKey, Owner, SystemHeader, Tags, Timestamp, WriteConditions,
 };
 use crate::protocol::body::{ByteCount, receive};
-use crate::protocol::request::{Context, RequestId};
+use crate::protocol::request::Context;
 use crate::store::{DeleteObject, Durability, NewBucket, Options, PutObject, Store};
 
 /// 2026-11-20 21:20:19.
@@ -150,18 +150,8 @@ impl Stage {
     }
 
     async fn ask(&self, method: &str, host: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
-        let context = Context {
-            request_id: RequestId::new(1),
-            peer: ([127, 0, 0, 1], 1).into(),
-            scheme: http::uri::Scheme::HTTP,
-            host: host.parse().expect("a host"),
-            now: Timestamp::from_ms(NOW_MS),
-            clock: Clock::Fixed(Timestamp::from_ms(NOW_MS)),
-            started: std::time::Instant::now(),
-            hops: crate::upstream::Hops::default(),
-            received: ByteCount::default(),
-            meter: crate::protocol::meter::Meter::default(),
-        };
+        let context =
+            Context { host: host.parse().expect("a host"), ..Context::for_tests(Timestamp::from_ms(NOW_MS)) };
         let mut request = http::Request::builder().method(method).uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);

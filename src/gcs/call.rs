@@ -14,9 +14,7 @@ use super::route::Place;
 use super::{Inner, Service, response};
 use crate::checksum::Digests;
 use crate::fallback::Fallback;
-use crate::model::{
-    BucketName, ByteRange, ConditionFailed, ObjectKey, Permission, Timestamp, WriteConditions,
-};
+use crate::model::{BucketName, ByteRange, ConditionFailed, ObjectKey, Permission, WriteConditions};
 use crate::protocol::auth::Identity;
 use crate::protocol::body::{self, ByteCount, RequestBody};
 use crate::protocol::intake::Incoming;
@@ -25,7 +23,7 @@ use crate::protocol::query::Query;
 use crate::protocol::request::{Context, Response};
 use crate::protocol::{access, digest};
 use crate::store::{self, Bucket, Content, Lookup, Object, Origin, Store};
-use crate::view::{View, as_object};
+use crate::view::{View, as_object, generation_of};
 
 /// How often something is tried again that others got in the way of.
 pub(super) const ATTEMPTS: usize = 8;
@@ -339,19 +337,11 @@ pub(super) fn as_kept_conditions(object: &Object, conditions: WriteConditions) -
     }
 }
 
-/// The generation of an object that only production has, and had before it was kept here.
-///
-/// [`as_object`] says the same, which a test checks.
-fn generation_of(modified: Timestamp) -> u64 {
-    modified.as_ms().unsigned_abs().saturating_mul(1000).max(1)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::generation_of;
     use crate::model::{BucketName, ETag, Metadata, ObjectKey, Timestamp};
     use crate::upstream::Remote;
-    use crate::view::as_object;
+    use crate::view::{as_object, generation_of};
 
     #[test]
     fn a_generation_of_production_is_what_the_view_says() {

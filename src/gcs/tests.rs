@@ -5,7 +5,6 @@ mod listings;
 
 use std::pin::Pin;
 use std::task::Poll;
-use std::time::Instant;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -93,15 +92,9 @@ impl Fixture {
         }
         let context = Context {
             request_id: RequestId::new(7),
-            peer: "127.0.0.1:1".parse().expect("an address"),
             scheme: http::uri::Scheme::HTTPS,
             host: "stage.example:8443".parse().expect("a host"),
-            now: Timestamp::from_seconds(1_700_000_000),
-            clock: Clock::Fixed(Timestamp::from_seconds(1_700_000_000)),
-            started: Instant::now(),
-            hops: crate::upstream::Hops::default(),
-            received: ByteCount::default(),
-            meter: crate::protocol::meter::Meter::default(),
+            ..Context::for_tests(Timestamp::from_seconds(1_700_000_000))
         };
         let answer = self.service.call(&context, request.body(body).expect("a request")).await;
         let (parts, body) = answer.into_parts();

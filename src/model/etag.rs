@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use super::Timestamp;
+
 /// The entity tag of an object or a part, without its quotes.
 ///
 /// Invariant: 1 to 128 visible ASCII characters other than `"`, so that it is always a valid
@@ -28,6 +30,14 @@ impl ETag {
     /// `md5_of_md5s` is the MD5 of the parts' binary MD5s, in order.
     pub fn of_parts(md5_of_md5s: [u8; 16], parts: usize) -> Self {
         Self(format!("{}-{parts}", hex::encode(md5_of_md5s)).into())
+    }
+
+    /// The tag of an object that has none of its own, made of its time and, where it is known, its size.
+    ///
+    /// The hyphen keeps it from being taken for an MD5.
+    pub fn of_time_and_size(modified: Timestamp, size_bytes: Option<u64>) -> Self {
+        let size = size_bytes.map_or_else(|| "unsized".to_owned(), |size| format!("{size:x}"));
+        Self(format!("{:x}-{size}", modified.as_seconds()).into())
     }
 
     /// Reads a tag with or without its quotes. Weak tags (`W/"…"`) are not S3's.

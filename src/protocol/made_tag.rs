@@ -5,7 +5,7 @@
 //! when the object may have a tag of production's own, or is kept here by now. It still means the
 //! same object. Upstream has never heard of these tags and must not be asked about them.
 //!
-//! Deliberately elsewhere: making them (`upstream`, `view`).
+//! Deliberately elsewhere: how they are made (`model`), and when (`upstream`, `view`).
 
 use http::HeaderMap;
 use http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH, IF_RANGE};
@@ -21,7 +21,7 @@ pub const NAMING: [HeaderName; 3] = [IF_MATCH, IF_NONE_MATCH, IF_RANGE];
 pub fn compared(object: &Object, headers: &HeaderMap) -> ObjectState {
     let state = object.state();
     if object.origin == Origin::Cached && is_named(headers) {
-        return ObjectState { etag: of(&state), ..state };
+        return ObjectState { etag: ETag::of_time_and_size(state.modified, Some(state.size_bytes)), ..state };
     }
     state
 }
@@ -35,13 +35,7 @@ pub fn is_named(headers: &HeaderMap) -> bool {
     })
 }
 
-/// `SECONDS-SIZE`, both in hexadecimal.
-fn of(state: &ObjectState) -> ETag {
-    ETag::parse(&format!("{:x}-{:x}", state.modified.as_seconds(), state.size_bytes))
-        .expect("two numbers and a hyphen are a tag")
-}
-
-/// A multipart tag has 32 digits before its hyphen, and seconds never have so many.
+/// `SECONDS-SIZE`, both in hexadecimal, as [`ETag::of_time_and_size`] makes them. A multipart tag has 32 digits before its hyphen, and seconds never have so many.
 fn is_made(tag: &ETag) -> bool {
     let is_hex = |text: &str| {
         (1..=16).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))

@@ -307,7 +307,6 @@ mod tests {
     use std::collections::BTreeMap;
     use std::fmt;
     use std::sync::{Arc, Mutex};
-    use std::time::Instant;
 
     use bytes::Bytes;
     use http_body_util::{BodyExt as _, Full};
@@ -315,11 +314,10 @@ mod tests {
     use tracing_subscriber::layer::{Layer, SubscriberExt as _};
 
     use super::{Answered, Face, Outcome};
-    use crate::clock::Clock;
     use crate::model::{AccessKeyId, BucketName, ObjectKey, Timestamp};
     use crate::protocol::body::tests::Fixture;
-    use crate::protocol::body::{ByteCount, ResponseBody, receive};
-    use crate::protocol::request::{Context, RequestId, Response};
+    use crate::protocol::body::{ResponseBody, receive};
+    use crate::protocol::request::{Context, Response};
 
     /// Keeps the events of a test.
     #[derive(Clone, Default)]
@@ -359,19 +357,7 @@ mod tests {
     }
 
     fn context() -> Context {
-        let now = Timestamp::from_seconds(1_795_209_619);
-        Context {
-            request_id: RequestId::new(1),
-            peer: ([127, 0, 0, 1], 1).into(),
-            scheme: http::uri::Scheme::HTTP,
-            host: http::uri::Authority::from_static("localhost:8000"),
-            now,
-            clock: Clock::Fixed(now),
-            started: Instant::now(),
-            hops: crate::upstream::Hops::default(),
-            received: ByteCount::default(),
-            meter: crate::protocol::meter::Meter::default(),
-        }
+        Context::for_tests(Timestamp::from_seconds(1_795_209_619))
     }
 
     fn outcome(context: &Context) -> Outcome {

@@ -45,6 +45,23 @@ pub struct Context {
 }
 
 impl Context {
+    /// A request over loopback at a time that stands still, for tests of the rooms above.
+    #[cfg(test)]
+    pub(crate) fn for_tests(now: Timestamp) -> Self {
+        Self {
+            request_id: RequestId::new(1),
+            peer: ([127, 0, 0, 1], 1).into(),
+            scheme: Scheme::HTTP,
+            host: Authority::from_static("localhost:8000"),
+            now,
+            clock: Clock::Fixed(now),
+            started: Instant::now(),
+            hops: Hops::default(),
+            received: ByteCount::default(),
+            meter: Meter::default(),
+        }
+    }
+
     /// The host without its port, in lower case, for choosing a face or a bucket.
     pub fn host_name(&self) -> String {
         self.host.host().to_ascii_lowercase()

@@ -129,14 +129,9 @@ fn context(received: ByteCount) -> Context {
     Context {
         request_id: RequestId::new(0x0123_4567_89AB_CDEF),
         peer: ([127, 0, 0, 1], 40_000).into(),
-        scheme: http::uri::Scheme::HTTP,
         host: "127.0.0.1:8000".parse().expect("an authority"),
-        now: Timestamp::from_ms(NOW_MS),
-        clock: Clock::Fixed(Timestamp::from_ms(NOW_MS)),
-        started: std::time::Instant::now(),
-        hops: crate::upstream::Hops::default(),
         received,
-        meter: crate::protocol::meter::Meter::default(),
+        ..Context::for_tests(Timestamp::from_ms(NOW_MS))
     }
 }
 

@@ -79,7 +79,7 @@ pub(super) fn remote(key: &ObjectKey, status: StatusCode, headers: &HeaderMap) -
         size_bytes,
         md5: hashes.md5.or_else(md5_of_tag),
         crc32c: hashes.crc32c,
-        etag: tag.unwrap_or_else(|| derived_tag(size_bytes, modified)),
+        etag: tag.unwrap_or_else(|| ETag::of_time_and_size(modified, size_bytes)),
         modified,
         metadata: if status.is_client_error() { Metadata::default() } else { metadata(headers) },
     }
@@ -88,13 +88,6 @@ pub(super) fn remote(key: &ObjectKey, status: StatusCode, headers: &HeaderMap) -
 /// The fixed time of objects of which no time is known.
 pub(super) fn unknown_time() -> Timestamp {
     Timestamp::from_seconds(UNKNOWN_TIME_SECONDS)
-}
-
-/// The tag of an object that has none, or only a weak one. Its hyphen keeps it from being taken for
-/// an MD5, its lengths from being taken for a multipart tag.
-pub(super) fn derived_tag(size_bytes: Option<u64>, modified: Timestamp) -> ETag {
-    let size = size_bytes.map_or_else(|| "unsized".to_owned(), |size| format!("{size:x}"));
-    ETag::parse(&format!("{:x}-{size}", modified.as_seconds())).expect("digits, a hyphen and letters")
 }
 
 /// The MD5 that a tag is, by S3's and Google's rule for objects written in one request.
@@ -203,8 +196,8 @@ impl Hashes {
 mod tests {
     use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-    use super::{derived_tag, passed_on, remote};
-    use crate::model::{ObjectKey, SystemHeader, Timestamp};
+    use super::{passed_on, remote};
+    use crate::model::{ETag, ObjectKey, SystemHeader, Timestamp};
     use crate::upstream::Remote;
 
     const MD5: &str = "5d41402abc4b2a76b9719d911017c592";
@@ -262,10 +255,10 @@ mod tests {
             let passed = passed_on(StatusCode::OK, &headers(&lines));
             assert_eq!(passed.contains_key("etag"), expected != DERIVED, "{lines}");
         }
-        let tag = derived_tag(None, Timestamp::from_seconds(255));
+        let tag = ETag::of_time_and_size(Timestamp::from_seconds(255), None);
         assert_eq!(tag.as_str(), "ff-unsized");
         // As long as an MD5 with a number of parts it never is.
-        let tag = derived_tag(Some(u64::MAX), Timestamp::from_seconds(i64::MAX));
+        let tag = ETag::of_time_and_size(Timestamp::from_seconds(i64::MAX), Some(u64::MAX));
         assert!(tag.as_str().split_once('-').is_some_and(|(time, _)| time.len() < 32));
     }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use percent_encoding::percent_decode_str;
 use tokio::sync::OnceCell;
 
-use super::head::{derived_tag, md5_of, unknown_time};
+use super::head::{md5_of, unknown_time};
 use super::memory::Memory;
 use super::state::{footprint, lock};
 use super::{Error, ListAsk, ListEntry, ListPage, Remote};
@@ -174,7 +174,7 @@ fn object(
         size_bytes: Some(size_bytes),
         md5: tag.as_ref().and_then(md5_of),
         crc32c: None,
-        etag: tag.unwrap_or_else(|| derived_tag(Some(size_bytes), modified)),
+        etag: tag.unwrap_or_else(|| ETag::of_time_and_size(modified, Some(size_bytes))),
         modified,
         metadata: Metadata::default(),
     })))

@@ -25,7 +25,7 @@ use http::HeaderMap;
 pub use keep::Stats;
 pub use listing::{Behind, Listing, Row, Sources};
 pub use reader::{FlightReader, Flying};
-pub use remote::as_object;
+pub use remote::{as_object, generation_of};
 
 use self::flights::Flights;
 use self::keep::Keeper;

@@ -14,14 +14,20 @@ pub fn as_object(bucket: &BucketName, remote: &Remote) -> Object {
         etag: remote.etag.clone(),
         modified: remote.modified,
         size_bytes: remote.size_bytes.unwrap_or(0),
-        // GCS: a generation is the time of the write in microseconds. 0 would mean "no object".
-        generation: remote.modified.as_ms().unsigned_abs().saturating_mul(1000).max(1),
+        generation: generation_of(remote.modified),
         metageneration: 1,
     };
     let mut object = Object::elsewhere(bucket.clone(), remote.key.clone(), state, remote.metadata.clone());
     object.md5 = remote.md5;
     object.crc32c = remote.crc32c;
     object
+}
+
+/// The generation of an object that only production has, and had before it was kept here.
+///
+/// GCS: a generation is the time of the write in microseconds. 0 would mean "no object".
+pub fn generation_of(modified: Timestamp) -> u64 {
+    modified.as_ms().unsigned_abs().saturating_mul(1000).max(1)
 }
 
 /// An object that is here, as upstream would describe it.
@@ -40,10 +46,7 @@ pub(super) fn of_object(object: &Object) -> Remote {
 /// A row of the imported index. Without a tag and an MD5, its tag is made of its size and time.
 pub(super) fn of_index(row: InventoryRow) -> Remote {
     let modified = row.modified.unwrap_or(Timestamp::from_ms(0)).truncated_to_seconds();
-    let made = || {
-        ETag::parse(&format!("{:x}-{:x}", modified.as_seconds(), row.size_bytes))
-            .expect("two numbers and a dash are a tag")
-    };
+    let made = || ETag::of_time_and_size(modified, Some(row.size_bytes));
     Remote {
         etag: row.etag.or_else(|| row.md5.map(ETag::of_md5)).unwrap_or_else(made),
         key: row.key,

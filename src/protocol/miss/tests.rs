@@ -1,36 +1,20 @@
 //! What the request log is told of a read that goes elsewhere.
 
-use std::time::Instant;
-
 use http::HeaderMap;
 
 use super::production::{Manners, Production};
 use super::{Asked, Missed, Tags, read};
-use crate::clock::Clock;
 use crate::fallback::{ClientKind, Fallback, ReadMethod};
 use crate::model::{BucketName, ObjectKey, Owner, Timestamp};
-use crate::protocol::body::ByteCount;
 use crate::protocol::outcome::{Answered, Face, Outcome};
-use crate::protocol::request::{Context, RequestId};
+use crate::protocol::request::Context;
 use crate::store::{Durability, NewBucket, Options, Store};
 use crate::view::View;
 
 const KEY: &str = "pub/firefox/releases/82.0/a";
 
 fn context() -> Context {
-    let now = Timestamp::from_seconds(1_795_209_619);
-    Context {
-        request_id: RequestId::new(1),
-        peer: ([127, 0, 0, 1], 1).into(),
-        scheme: http::uri::Scheme::HTTP,
-        host: http::uri::Authority::from_static("localhost:8000"),
-        now,
-        clock: Clock::Fixed(now),
-        started: Instant::now(),
-        hops: crate::upstream::Hops::default(),
-        received: ByteCount::default(),
-        meter: crate::protocol::meter::Meter::default(),
-    }
+    Context::for_tests(Timestamp::from_seconds(1_795_209_619))
 }
 
 /// What became of a read, and what the log will say: answered, rule, upstream.
