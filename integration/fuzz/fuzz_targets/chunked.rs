@@ -1,34 +1,8 @@
-//! aws-chunked bodies: however the bytes are cut into fragments, they decode to the same thing, and
-//! never to more than was announced.
+//! `cases/chunked.rs` for libFuzzer.
 
 #![no_main]
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderValue};
-use libfuzzer_sys::fuzz_target;
-use understudy::sigv4::chunked::{Announced, DecodeError, Decoder};
+#[path = "../cases/chunked.rs"]
+mod case;
 
-const LENGTH: u64 = 64;
-
-fn decode<'a>(fragments: impl Iterator<Item = &'a [u8]>) -> Result<Vec<u8>, DecodeError> {
-    let mut headers = HeaderMap::new();
-    headers.insert("x-amz-decoded-content-length", HeaderValue::from(LENGTH));
-    headers.insert("x-amz-trailer", HeaderValue::from_static("x-amz-checksum-crc32"));
-    let mut decoder = Decoder::unsigned(Announced::read(&headers).expect("both headers are right"));
-    let mut decoded = Vec::new();
-    for fragment in fragments {
-        let mut fragment = Bytes::copy_from_slice(fragment);
-        while let Some(piece) = decoder.decode(&mut fragment)? {
-            decoded.extend_from_slice(&piece);
-            assert!(decoded.len() as u64 <= LENGTH, "more than was announced");
-        }
-    }
-    decoder.finish().map(|_| decoded)
-}
-
-fuzz_target!(|data: &[u8]| {
-    let Some((cut, body)) = data.split_first() else { return };
-    let whole = decode(std::iter::once(body)).ok();
-    let pieces = decode(body.chunks(usize::from(*cut).max(1))).ok();
-    assert_eq!(whole, pieces);
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| case::run(data));
