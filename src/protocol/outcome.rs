@@ -220,7 +220,7 @@ impl Outcome {
             self.meter.tally(counted, upstream.unwrap_or_default(), bytes);
         }
         self.meter.record(&Measured {
-            face: self.face.name(),
+            face: self.face,
             operation: self.operation,
             outcome: self.answered.name(),
             status: self.status,
@@ -256,8 +256,11 @@ fn chain(error: &dyn Error) -> String {
 }
 
 impl Face {
+    /// All of them, in the order of their declaration.
+    pub(super) const ALL: [Self; 5] = [Self::S3, Self::Gcs, Self::Archive, Self::Dockerflow, Self::Admin];
+
     /// The name in the log.
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::S3 => "s3",
             Self::Gcs => "gcs",
