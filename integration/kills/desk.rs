@@ -17,7 +17,7 @@ const CATALOGUE: &str = "default = 'plain'\n[template.plain]\nbuckets = ['kills'
      anonymous = 'read-write'\nmemory = '128 MiB'\n\
      [template.pair]\nbuckets = ['kills']\nanonymous = 'read-write'\nmemory = '128 MiB'\n\
      [template.pair.companion.second]\nimage = 'understudy:kills'\ncommand = ['serve', '--ephemeral']\n\
-     health = { command = ['/app/understudy', 'check', '--url', '${store.url}'], interval = '200ms' }\n";
+     health = { command = ['/app/understudy', 'check', '--url', '${store.url}'], interval = '200ms', start = '2s' }\n";
 
 /// The engine, and what is needed to ask it for stages.
 pub(crate) struct Desk {
