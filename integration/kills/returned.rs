@@ -9,6 +9,9 @@ use super::server::{Server, Setup, forget_environment};
 use super::verify::{verify, verify_listing};
 use super::writer::Writer;
 
+/// What exports are called, each in a folder of its own.
+pub(crate) const EXPORT: &str = "stage.tar.zst";
+
 /// Where it is whole, it still has everything and can be returned; where it is gone, the export has.
 pub(crate) fn check(
     scene: &mut Scene,
@@ -25,12 +28,18 @@ pub(crate) fn check(
     if !is_there || Path::new(&export).exists() {
         check_export(scene, Path::new(&export), guests, when);
     }
+    // What is left of one that was cut off is known by its name.
+    let folder = Path::new(&export).parent().expect("a file in a folder");
+    for entry in std::fs::read_dir(folder).expect("a readable folder").flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        assert!(name == EXPORT || name.starts_with(&format!("{EXPORT}.part-")), "{when}: {name} is left");
+    }
     if is_there {
         let address = desk.address(GUEST);
         verify(address, guests, when);
         verify_listing(address, guests, when);
         desk.fsck(GUEST);
-        let again = format!("{export}.again");
+        let again = scene.export(1_000 + number);
         desk.done(&["return", GUEST, "--keep-export", &again]);
         check_export(scene, Path::new(&again), guests, when);
     }

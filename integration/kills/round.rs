@@ -112,9 +112,11 @@ impl Scene {
         })
     }
 
-    /// Where the export of a round goes.
+    /// Where the export of a round goes: a file in a folder of its own.
     pub(crate) fn export(&self, round: usize) -> String {
-        self.desk.engine.folder().join(format!("{round}.tar.zst")).display().to_string()
+        let folder = self.desk.engine.folder().join(format!("round-{round}"));
+        std::fs::create_dir_all(&folder).expect("a writable folder");
+        folder.join(returned::EXPORT).display().to_string()
     }
 
     /// Takes one round.
