@@ -114,6 +114,7 @@ fn twenty_kills_lose_nothing_and_leave_nothing() {
         scene.round(number, work, victim);
         eprintln!("round {number} took {:?}", since.elapsed());
     }
+    eprintln!("{} commands were at work when somebody was killed", scene.cut_short);
     assert!(scene.cut_short > 0, "no kill came while a command was at work");
     scene.desk.fsck(MAIN);
     scene.desk.done(&["return", MAIN]);
