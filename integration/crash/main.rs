@@ -15,9 +15,9 @@ mod http;
 mod server;
 
 mod content;
+mod verify;
 mod writer;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc;
@@ -25,10 +25,11 @@ use std::time::Instant;
 
 use rustix::process::Signal;
 
-use self::content::{Content, Dice};
+use self::content::Dice;
 use self::http::Connection;
 use self::server::{PATIENCE, Server, Setup};
-use self::writer::{Held, Writer};
+use self::verify::{verify, verify_listing};
+use self::writer::Writer;
 
 /// The bucket that is written to.
 const BUCKET: &str = "crash";
@@ -53,8 +54,8 @@ fn write_until_killed(server: &mut Server, writers: &mut [Writer], acknowledgeme
     let (bell, rung) = mpsc::channel();
     std::thread::scope(|scope| {
         for writer in writers {
-            let bell = bell.clone();
-            scope.spawn(move || writer.write_until_cut_off(address, &bell));
+            let (bell, connection) = (bell.clone(), Connection::open(address));
+            scope.spawn(move || writer.write_until_cut_off(connection, &bell));
         }
         drop(bell);
         let heard = rung.iter().take(usize::try_from(acknowledgements).unwrap_or(usize::MAX)).count();
@@ -65,56 +66,6 @@ fn write_until_killed(server: &mut Server, writers: &mut [Writer], acknowledgeme
         );
         server.kill();
     });
-}
-
-/// Reads every key and compares it with what it may hold; then nothing is in doubt any more.
-fn verify(server: &Server, writers: &mut [Writer], round: u64) -> usize {
-    let mut connection = Connection::open(server.address());
-    let mut present = 0;
-    for (key, held) in writers.iter_mut().flat_map(Writer::keys) {
-        let request = format!("GET /{BUCKET}/{key} HTTP/1.1\r\nHost: stage\r\n\r\n");
-        connection.send(request.as_bytes()).expect("the server reads");
-        let answer = connection.answer(true).expect("an answer");
-        let fits = |state: &Option<Content>| match (answer.status, state) {
-            (404, None) => true,
-            (200, Some(content)) => {
-                answer.body == content.bytes() && answer.header("etag") == Some(&content.etag())
-            }
-            _ => false,
-        };
-        let states: Vec<_> = std::iter::once(&held.acknowledged).chain(&held.asked).collect();
-        let Some(state) = states.iter().find(|state| fits(state)) else {
-            let got = (answer.status, answer.body.len(), answer.header("etag"));
-            panic!("round {round}: {key} is {got:?}, and may be one of {states:?}");
-        };
-        present += usize::from(state.is_some());
-        *held = Held { acknowledged: (*state).clone(), asked: Vec::new() };
-    }
-    present
-}
-
-/// Compares the listing with what the writers hold, key by key.
-fn verify_listing(server: &Server, writers: &mut [Writer], round: u64) {
-    let answer = http::get(server.address(), &format!("/{BUCKET}?list-type=2"));
-    let text = String::from_utf8_lossy(&answer.body);
-    let element = |entry: &str, name: &str| -> Option<String> {
-        let (_, rest) = entry.split_once(&format!("<{name}>"))?;
-        Some(rest.split_once(&format!("</{name}>"))?.0.replace("&quot;", "\""))
-    };
-    let listed: BTreeMap<_, _> = text
-        .split("<Contents>")
-        .skip(1)
-        .filter_map(|entry| {
-            Some((element(entry, "Key")?, (element(entry, "Size")?, element(entry, "ETag")?)))
-        })
-        .collect();
-    let held: BTreeMap<_, _> = writers
-        .iter_mut()
-        .flat_map(Writer::keys)
-        .filter_map(|(key, held)| Some((key.clone(), held.acknowledged.as_ref()?)))
-        .map(|(key, content)| (key, (content.size.to_string(), content.etag())))
-        .collect();
-    assert_eq!(listed, held, "round {round}");
 }
 
 /// What `understudy fsck` finds in the folder, which no server has open: the kinds of its findings.
@@ -138,9 +89,9 @@ fn recover(folder: &Path, writers: &mut [Writer], round: u64) {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let mut server = start(folder);
-        let present = verify(&server, writers, round);
+        let present = verify(server.address(), writers, &format!("round {round}"));
         assert!(round == 0 || present > 0, "round {round}: every object is gone");
-        verify_listing(&server, writers, round);
+        verify_listing(server.address(), writers, &format!("round {round}"));
         server.signal(Signal::TERM);
         assert_eq!(server.wait().code(), Some(0), "round {round}");
         if fsck(folder).is_empty() {

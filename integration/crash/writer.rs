@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::mpsc::Sender;
 
 use base64::Engine as _;
@@ -35,6 +34,7 @@ enum Step {
 }
 
 /// A writer and its keys.
+#[derive(Clone)]
 pub(crate) struct Writer {
     dice: Dice,
     keys: BTreeMap<String, Held>,
@@ -52,9 +52,8 @@ impl Writer {
         self.keys.iter_mut()
     }
 
-    /// Works until the connection breaks; rings for each acknowledgement.
-    pub(crate) fn write_until_cut_off(&mut self, address: SocketAddr, bell: &Sender<()>) {
-        let mut connection = Connection::open(address);
+    /// Works until the connection breaks, or nobody listens any more; rings for each acknowledgement.
+    pub(crate) fn write_until_cut_off(&mut self, mut connection: Connection, bell: &Sender<()>) {
         loop {
             let step = self.roll();
             for (key, state) in step.effects() {

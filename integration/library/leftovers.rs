@@ -137,3 +137,59 @@ fn a_stage_that_lost_its_container_keeps_its_volume_until_it_is_returned() {
     done(&["return", name.as_str()]);
     assert_eq!(name.things(), Vec::<String>::new());
 }
+
+/// Whether the engine has a volume of this name.
+fn volume(name: &str) -> bool {
+    run(&["volume", "inspect", name]).status.success()
+}
+
+#[test]
+fn a_volume_that_a_killed_engine_left_without_labels_is_cleared_away() {
+    if !engine_answers() {
+        return;
+    }
+    // An engine makes the folder of a volume first, and writes its labels down afterwards.
+    let name = Name::new("bare");
+    let cards = [1, 2].map(|number| format!("{}.card.{number}", name.thing()));
+    for bare in [&name.thing(), &cards[0]] {
+        docker(&["volume", "create", bare]);
+        let taken = checkout(&name, CATALOGUE, &[]).output().expect("the binary was built for this test");
+        assert_eq!(taken.status.code(), Some(1), "{bare}");
+        assert!(complaint(&taken).contains("did not make"), "{bare}: {}", complaint(&taken));
+        let found = output(&["doctor", name.as_str()]);
+        let words = String::from_utf8_lossy(&found.stdout).into_owned();
+        assert!(words.contains(&format!("the volume {bare} is empty and bears no labels")), "{words}");
+        done(&["doctor", "--fix", name.as_str()]);
+        assert!(!volume(bare), "{bare}");
+        assert_eq!(name.things(), Vec::<String>::new(), "{bare}");
+    }
+
+    checked_out(&name, CATALOGUE, &[]);
+    docker(&["volume", "create", &cards[1]]);
+    let raced = output(&["renew", name.as_str()]);
+    assert_eq!(raced.status.code(), Some(1));
+    done(&["doctor", "--fix", name.as_str()]);
+    done(&["renew", name.as_str()]);
+    assert_eq!(name.listed().expect("it is listed")["renewals"], 1);
+}
+
+#[test]
+fn a_volume_without_labels_that_holds_something_or_is_in_use_is_not_touched() {
+    if !engine_answers() {
+        return;
+    }
+    let name = Name::new("theirs");
+    let container = format!("{}-keeper", name.thing());
+    let mount = format!("{}:/data", name.thing());
+    docker(&["create", "--name", &container, "--volume", &mount, super::image::tag()]);
+    let in_use = done(&["doctor", "--fix", name.as_str()]);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("file");
+    std::fs::write(&file, "something").expect("a writable folder");
+    let copied = run(&["cp", file.to_str().expect("UTF-8"), &format!("{container}:/data/file")]);
+    run(&["rm", "--force", &container]);
+    assert!(copied.status.success(), "{}", String::from_utf8_lossy(&copied.stderr));
+    assert_eq!(in_use, "all is well\n");
+    assert_eq!(done(&["doctor", "--fix", name.as_str()]), "all is well\n");
+    assert!(volume(&name.thing()));
+}

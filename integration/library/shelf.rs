@@ -77,6 +77,11 @@ impl Drop for Name {
                 kind => run(&[kind, "rm", name]),
             };
         }
+        // Some tests make volumes of its name without labels.
+        let filter = format!("name=^{}$|^{0}\\.", self.thing());
+        for volume in docker(&["volume", "ls", "--quiet", "--filter", &filter]).lines() {
+            run(&["volume", "rm", volume]);
+        }
     }
 }
 

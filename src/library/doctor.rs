@@ -38,6 +38,8 @@ pub enum Patient {
     LeftHelper,
     /// A card that no longer counts.
     OldCard,
+    /// A volume that the engine did not make to the end.
+    BareVolume,
     /// A card or a lease that cannot be read.
     Unreadable,
     /// It was handed out, and something of it is gone.
@@ -71,7 +73,15 @@ pub fn findings(
     now: Timestamp,
     alive: impl Fn(&Maker) -> Option<bool>,
 ) -> Vec<Finding> {
-    inventory.loans().iter().flat_map(|loan| of(loan, now, &alive)).collect()
+    let bare = inventory.bare.iter().filter_map(|volume| {
+        let words = format!(
+            "the volume {volume} is empty and bears no labels: an engine leaves that if it is killed while it \
+             makes one"
+        );
+        let (name, remedies) = (StageName::of_volume(volume)?, vec![Remedy::RemoveVolume(volume.clone())]);
+        Some(Finding { name, patient: Patient::BareVolume, words, remedies })
+    });
+    inventory.loans().iter().flat_map(|loan| of(loan, now, &alive)).chain(bare).collect()
 }
 
 fn of(loan: &Loan, now: Timestamp, alive: impl Fn(&Maker) -> Option<bool>) -> Vec<Finding> {
@@ -230,6 +240,13 @@ mod tests {
             }
             assert_eq!(of(&inventory, LATER, None), Vec::from_iter(expected), "{run:?} {health:?} {stopped}");
         }
+    }
+
+    #[test]
+    fn volumes_that_were_not_made_to_the_end_go_whatever_else_there_is_of_the_stage() {
+        let mut inventory = whole("one");
+        inventory.bare = vec!["understudy-one.card.2".to_owned(), "understudy-two".to_owned()];
+        assert_eq!(of(&inventory, LATER, None), [(Patient::BareVolume, 1), (Patient::BareVolume, 1)]);
     }
 
     #[test]

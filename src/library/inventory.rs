@@ -18,6 +18,10 @@ pub struct Inventory {
     pub volumes: Vec<Volume>,
     /// Networks.
     pub networks: Vec<Network>,
+    /// Volumes that are called as the library's are, hold nothing, are nobody's and bear no labels:
+    /// an engine makes the folder of a volume before it writes the labels down, and may be killed in
+    /// between. Only the doctor asks for them.
+    pub bare: Vec<String>,
 }
 
 /// A container.
@@ -291,6 +295,7 @@ pub(super) mod tests {
                 name: thing,
                 labels: labels_of(stage, Role::Store),
             }],
+            bare: Vec::new(),
         }
     }
 

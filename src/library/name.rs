@@ -75,6 +75,13 @@ impl StageName {
         format!("{PREFIX}{self}{CARD}{number}")
     }
 
+    /// The stage whose volume or whose card is called so.
+    pub fn of_volume(volume: &str) -> Option<Self> {
+        let rest = volume.strip_prefix(PREFIX)?;
+        let name = Self::parse(rest.split_once(CARD).map_or(rest, |(name, _)| name)).ok()?;
+        (volume == name.thing() || name.card_number(volume).is_some()).then_some(name)
+    }
+
     /// The number of one of its cards.
     pub fn card_number(&self, volume: &str) -> Option<u64> {
         let digits = volume.strip_prefix(&self.thing())?.strip_prefix(CARD)?;
@@ -183,6 +190,17 @@ mod tests {
             ("understudy-ab.card.1".to_owned(), None),
         ] {
             assert_eq!(name.card_number(&volume), number, "{volume}");
+        }
+        for (volume, stage) in [
+            ("understudy-a", Some("a")),
+            ("understudy-a.card.7", Some("a")),
+            ("understudy-a.card.07", None),
+            ("understudy-a.other", None),
+            ("understudy-", None),
+            ("understudy", None),
+            ("a", None),
+        ] {
+            assert_eq!(StageName::of_volume(volume), stage.map(|_| name.clone()), "{volume}");
         }
     }
 }

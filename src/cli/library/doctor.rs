@@ -10,13 +10,13 @@ use crate::cli::failure::{Failure, chain};
 use crate::cli::{json_line, print};
 use crate::clock::Clock;
 use crate::config::Environment;
-use crate::library::{Finding, Maker, Patient, Remedy, StageName, findings};
+use crate::library::{Finding, Inventory, Maker, Patient, Remedy, StageName, findings};
 
 /// The arguments of `library doctor`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Looked for: checkouts and returns that did not end, helpers and cards that were left behind, stages that have
-lost a part, and containers that do not run. What a lease covers is never removed.
+Looked for: checkouts and returns that did not end, helpers, cards and bare volumes that were left behind,
+stages that have lost a part, and containers that do not run. What a lease covers is never removed.
 
 Exit code: 0 all is well or mended, 1 something is wrong.
 
@@ -50,7 +50,8 @@ struct Told<'finding> {
 /// Looks, and mends if it is asked to.
 pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Result<ExitCode, Failure> {
     let is_well = with(environment, async |engine| {
-        let mut found = findings(&engine.inventory().await?, Clock::System.now(), Maker::is_alive);
+        let inventory = Inventory { bare: engine.bare_volumes().await?, ..engine.inventory().await? };
+        let mut found = findings(&inventory, Clock::System.now(), Maker::is_alive);
         found.retain(|finding| arguments.names.is_empty() || arguments.names.contains(&finding.name));
         let mut is_well = true;
         for finding in &found {

@@ -116,7 +116,10 @@ async fn export(engine: &Engine, loan: &Loan, path: &Path) -> Result<u64, Failur
         return Err(Failure::Usage(format!("{} is there already: name another file", path.display())));
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(unwritable)?;
+    // A kill leaves it: what it is the beginning of is to be seen, as it may be large.
+    let mut part = path.file_name().unwrap_or_default().to_owned();
+    part.push(".part-");
+    let mut file = tempfile::Builder::new().prefix(&part).tempfile_in(folder).map_err(unwritable)?;
     let container = awake(engine, loan).await?;
     // By its standard output: a stage that is full has no space for an export.
     let length_bytes = engine.fetch(&container, &["export", "-"], &mut file).await?;

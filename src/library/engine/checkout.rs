@@ -83,7 +83,15 @@ impl Engine {
                     text: ran.complaints.trim().to_owned(),
                 })
             }
-            Step::MakeCard { name, labels } => self.make_volume(name, labels).await.map(drop),
+            Step::MakeCard { name, labels } => {
+                let there = self.make_volume(name, labels).await?;
+                // One that was there already would leave the stage without a card.
+                if there.get(labels::CHECKOUT) == Some(&plan.checkout) {
+                    Ok(())
+                } else {
+                    Err(Error::Alien { what: "volume", name: name.clone() })
+                }
+            }
         }
     }
 

@@ -39,7 +39,7 @@ pub enum Error {
     NameTaken(StageName),
     /// Something of this name is there that is not the library's.
     #[error(
-        "there is a {what} {name} already that the library did not make: remove it, or give the stage another name"
+        "there is a {what} {name} already that the library did not make: remove it, or give the stage another name (what an engine has left that was killed, `understudy library doctor --fix` clears away)"
     )]
     Alien {
         /// What it is.

@@ -36,6 +36,7 @@ impl Engine {
             containers: containers.into_iter().map(translate::container).collect(),
             volumes: volumes.volumes.unwrap_or_default().into_iter().map(volume).collect(),
             networks: networks.into_iter().map(network).collect(),
+            bare: Vec::new(),
         })
     }
 

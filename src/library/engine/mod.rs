@@ -11,6 +11,7 @@ mod fork;
 mod look;
 mod stage;
 mod translate;
+mod usage;
 
 use bollard::Docker;
 
