@@ -27,7 +27,7 @@ pub struct Checkout {
     pub person: String,
     /// What for.
     pub purpose: Option<String>,
-    /// The release under test.
+    /// The release under test; several with commas between them.
     pub release: Option<String>,
     /// Its template's name.
     pub template_name: String,
