@@ -6,17 +6,27 @@
 
 #[path = "../container/engine.rs"]
 mod engine;
+#[expect(dead_code, reason = "production only has files here, and does nothing by a script")]
+#[path = "../harness/hostile/mod.rs"]
+mod hostile;
 #[expect(dead_code, reason = "single headers and codes are not looked at here")]
 #[path = "../harness/http.rs"]
 mod http;
 #[path = "../container/image.rs"]
 mod image;
+#[expect(dead_code, reason = "programs are run at stages in containers")]
+#[path = "../harness/python.rs"]
+mod python;
 #[expect(dead_code, reason = "only its patience is needed: the server runs in a container")]
 #[path = "../harness/server.rs"]
 mod server;
 
+mod chain;
 mod leftovers;
+mod receipt;
+mod rehearsal;
 mod rewind;
 mod shelf;
 mod stages;
 mod sweep;
+mod worker;

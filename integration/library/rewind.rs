@@ -53,6 +53,8 @@ fn a_stage_is_rewound_forked_and_returned() {
         serde_json::from_str(&done(&["env", name.as_str(), "--json"])).expect("JSON")
     };
     assert_ne!(keys(&name)["AWS_SECRET_ACCESS_KEY"], keys(&fork)["AWS_SECRET_ACCESS_KEY"]);
+    assert!(keys(&fork)["GCS_DEP_CREDS"].is_string());
+    assert_ne!(keys(&name)["GCS_DEP_CREDS"], keys(&fork)["GCS_DEP_CREDS"]);
     put(&fork, "small", "of the fork");
     assert_eq!(read(&name, "small"), (200, "two".to_owned()));
 

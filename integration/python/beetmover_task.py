@@ -22,6 +22,9 @@ from beetmoverscript import script
 
 from stage import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 
+# Instead of a region: the worker's environment is this program's, as it is.
+AS_GIVEN = object()
+
 # Slug ids as Taskcluster makes them; beetmover checks their form.
 TASK_ID = "{:08d}QACAAAAAAAAAAA"
 
@@ -51,7 +54,7 @@ def installed_as_published():
 class Task:
     """One task: its artifacts, its payload, and what became of it."""
 
-    def __init__(self, root, number, bucket, action, secret=SECRET_ACCESS_KEY):
+    def __init__(self, root, number, bucket, action, secret=SECRET_ACCESS_KEY, bucket_config=None):
         self.folder = Path(root) / f"{number:03d}-{action}"
         self.task_id = TASK_ID.format(number)
         self.upstream = {}
@@ -71,7 +74,8 @@ class Task:
             "aiohttp_max_connections": 5,
             "checksums_digests": ["sha512", "sha256"],
             "verbose": False,
-            "bucket_config": {
+            "bucket_config": bucket_config
+            or {
                 scope: {
                     "credentials": {"id": ACCESS_KEY_ID, "key": secret},
                     "buckets": buckets,
@@ -181,6 +185,8 @@ def start(task, region, impatient):
 
 def environment(region):
     """The worker's environment: an endpoint and nothing else of AWS but perhaps a region."""
+    if region is AS_GIVEN:
+        return dict(os.environ)
     kept = {name: value for name, value in os.environ.items() if name not in ("AWS_REGION", "AWS_DEFAULT_REGION")}
     # Its credentials are in its own configuration.
     kept.pop("AWS_ACCESS_KEY_ID", None)

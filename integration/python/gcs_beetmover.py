@@ -7,19 +7,16 @@ other content, direct push, upload-data, uploads that must not overwrite.
 """
 
 import sys
-from datetime import datetime
 
 from google.api_core.exceptions import PreconditionFailed
 from google.cloud.storage import Bucket
-from google.cloud.storage.retry import DEFAULT_RETRY
 
 import gcs_push
-from gcs_push import Conflict
+from gcs_push import CACHE_CONTROL, Conflict
 from gcs_stage import client, crc32c, md5, resource
 from stage import ODD_NAMES, client as s3_client, content, list_all, md5 as hexadecimal_md5, report, same, temporary_folder
 
 BUCKET = "stage-product"
-CACHE_CONTROL = "public, max-age=14400"
 EXPIRY = "2027-11-20T21:20:19.123000+00:00"
 CANDIDATES = "pub/firefox/candidates/141.0-candidates/build1/"
 RELEASES = "pub/firefox/releases/141.0/"
@@ -35,16 +32,7 @@ def connect(access):
 
 
 def upload(gcs, target, path, kind, expiry=None, overwrite=True):
-    """Uploads a file; says whether there was one."""
-    blob = Bucket(gcs, name=BUCKET).blob(target)
-    blob.content_type = kind
-    blob.cache_control = CACHE_CONTROL
-    if expiry:
-        blob.custom_time = datetime.fromisoformat(expiry)
-    existed = blob.exists()
-    options = {} if overwrite else {"if_generation_match": 0}
-    blob.upload_from_filename(str(path), content_type=kind, retry=DEFAULT_RETRY, **options)
-    return existed
+    return gcs_push.upload(gcs, BUCKET, target, path, kind, expiry, overwrite)
 
 
 def upload_data(gcs, target, data, kind):

@@ -1,11 +1,29 @@
-"""What today's beetmover asks of GCS in push-to-releases, call for call and argument for argument."""
+"""What today's beetmover asks of GCS to upload and in push-to-releases, call for call and argument for argument."""
+
+from datetime import datetime
 
 from google.cloud.storage import Bucket
 from google.cloud.storage.retry import DEFAULT_RETRY
 
 
+CACHE_CONTROL = "public, max-age=14400"
+
+
 class Conflict(Exception):
     """The destination has other content."""
+
+
+def upload(gcs, bucket, target, path, kind, expiry=None, overwrite=True):
+    """Uploads a file; says whether there was one."""
+    blob = Bucket(gcs, name=bucket).blob(target)
+    blob.content_type = kind
+    blob.cache_control = CACHE_CONTROL
+    if expiry:
+        blob.custom_time = datetime.fromisoformat(expiry)
+    existed = blob.exists()
+    options = {} if overwrite else {"if_generation_match": 0}
+    blob.upload_from_filename(str(path), content_type=kind, retry=DEFAULT_RETRY, **options)
+    return existed
 
 
 def listing(gcs, bucket, prefix):

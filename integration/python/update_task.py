@@ -1,4 +1,4 @@
-"""What an update task does with aiohttp: every MAR at once, each in a session of its own.
+"""An update task: MARs that are here, and those of earlier releases.
 
     update_task.py --previous KEY...    upload current MARs, then download them and the previous ones
     update_task.py --put KEY            store the key, its own name as its content
@@ -6,34 +6,13 @@
 """
 
 import argparse
-import asyncio
 from urllib.parse import quote
 
-import aiohttp
-
+from downloads import download_all
 from stage import ENDPOINT, client, content, report, same
 
 BUCKET = "stage-firefox"
 CURRENT = "pub/firefox/candidates/83.0b3-candidates/build1/update/win64/{}/firefox-83.0b3.complete.mar"
-
-
-async def download(url, wanted):
-    """One file as funsize gets it; gives back the number of redirects on the way."""
-    timeout = aiohttp.ClientTimeout(total=120)
-    async with aiohttp.ClientSession(timeout=timeout, headers={"Accept-Encoding": "gzip, deflate"}) as session:
-        async with session.get(url) as answer:
-            same(answer.status, 200, url)
-            same(answer.headers.get("Content-Encoding"), None, f"Content-Encoding of {url}")
-            data = b""
-            while chunk := await answer.content.read(4096):
-                data += chunk
-            same(data == wanted, True, f"{len(data)} bytes of {url}")
-            return len(answer.history)
-
-
-async def download_all(files):
-    urls = [(f"{ENDPOINT}/{place}{quote(key)}", data) for key, data in files.items() for place in ("", f"{BUCKET}/")]
-    return await asyncio.gather(*[download(url, data) for url, data in urls])
 
 
 def main():
@@ -55,7 +34,11 @@ def main():
         files[key] = content(key, 1_000_000)
         s3.put_object(Bucket=BUCKET, Key=key, Body=files[key])
     files |= {key: key.encode() * 2_000 for key in arguments.previous}
-    redirects = asyncio.run(download_all(files))
+    wanted = {f"{ENDPOINT}/{place}{quote(key)}": data for key, data in files.items() for place in ("", f"{BUCKET}/")}
+    redirects = []
+    for (url, bytes_wanted), (data, times) in zip(wanted.items(), download_all(wanted)):
+        same(data == bytes_wanted, True, f"{len(data)} bytes of {url}")
+        redirects.append(times)
     report(local=redirects.count(0), redirected=redirects.count(1))
 
 

@@ -23,9 +23,11 @@ pub(super) async fn get(service: &Inner, now: Timestamp) -> Result<Response, Ref
 }
 
 fn receipt(tallied: Tallied, holdings: &[Holding], now: Timestamp) -> Receipt {
+    // What was read is written down only when it is asked for: that may be later than `now`.
+    let until = tallied.totals.iter().map(|total| total.last).fold(now, Timestamp::max);
     let mut receipt = Receipt {
         since: tallied.since.iso().to_string(),
-        until: now.iso().to_string(),
+        until: until.iso().to_string(),
         written: Written::default(),
         read: Reads::default(),
         production: Vec::new(),
@@ -130,5 +132,18 @@ mod tests {
             );
         }
         assert_eq!(receipt.production.len(), 1);
+    }
+
+    /// Reads are written down when they are asked for, which is after the question has come.
+    #[test]
+    fn a_receipt_is_as_of_what_it_counts_last() {
+        let [begun, asked, noted] = [1, 2, 3].map(Timestamp::from_seconds);
+        for (last, until) in [(begun, asked), (noted, noted)] {
+            let amount = Amount { count: 1, bytes: 1 };
+            let counted = Counted::ReadHere;
+            let total = Total { counted, upstream: String::new(), amount, first: begun, last };
+            let receipt = receipt(Tallied { since: begun, totals: vec![total] }, &[], asked);
+            assert_eq!(receipt.until, until.iso().to_string());
+        }
     }
 }

@@ -42,6 +42,7 @@ const LABEL_WIDTH: usize = 30;
 
 fn text(receipt: &Receipt) -> String {
     let Receipt { since, until, written, read, production, refused, buckets } = receipt;
+    let name_width = buckets.iter().map(|held| held.bucket.len()).fold(LABEL_WIDTH, usize::max);
     let mut text = format!("Receipt of {} to {}\n", date(since), date(until));
     let sections = [
         (
@@ -74,7 +75,7 @@ fn text(receipt: &Receipt) -> String {
                 ("without the right to", &refused.forbidden),
             ]),
         ),
-        ("Here now", buckets.iter().map(held).collect()),
+        ("Here now", buckets.iter().map(|bucket| held(bucket, name_width)).collect()),
     ];
     for (title, lines) in sections {
         text.extend(["\n", title, "\n"]);
@@ -113,7 +114,7 @@ fn upstream(from: &FromUpstream) -> String {
         ])
 }
 
-fn held(held: &Held) -> String {
+fn held(held: &Held, name_width: usize) -> String {
     let Held { bucket, written, cached, tombstones } = held;
     let mut parts = vec![objects(written.objects, written.bytes) + " written"];
     if cached.objects > 0 {
@@ -122,7 +123,7 @@ fn held(held: &Held) -> String {
     if *tombstones > 0 {
         parts.push(format!("{} deleted and hidden", HumanCount(*tombstones)));
     }
-    format!("  {bucket:<LABEL_WIDTH$} {}\n", parts.join(", "))
+    format!("  {bucket:<name_width$} {}\n", parts.join(", "))
 }
 
 fn objects(count: u64, bytes: u64) -> String {
@@ -208,6 +209,20 @@ Here now
   empty                          0 objects (0 B) written
 "
         );
+    }
+
+    #[test]
+    fn the_longest_name_of_a_bucket_decides_where_all_of_their_numbers_stand() {
+        let held = |bucket: &str| Held {
+            bucket: bucket.to_owned(),
+            written: Sum::default(),
+            cached: Sum::default(),
+            tombstones: 0,
+        };
+        let long = "moz-fx-productdelivery-no-7d6a-productdelivery";
+        let text = text(&Receipt { buckets: vec![held(long), held("short")], ..empty() });
+        let lines: Vec<_> = text.lines().rev().take(2).map(|line| line.find(" 0 objects")).collect();
+        assert_eq!(lines, [Some(2 + long.len()); 2], "{text}");
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub struct Lease {
     /// What for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purpose: Option<String>,
-    /// The release that is rehearsed in it.
+    /// The release that is rehearsed in it; several with commas between them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<String>,
     /// The template that it was made by.

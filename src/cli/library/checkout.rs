@@ -26,7 +26,8 @@ Whatever goes wrong, and if you press Ctrl-C: what was made is removed again. A 
 leaves a half-made stage, which `understudy library doctor --fix` clears away.
 
 Examples:
-  understudy library checkout nick-83 --release firefox-83.0b3-build1
+  understudy library checkout nick-83 --release firefox-83.0b3-build1      and 83.0b4 after it
+  understudy library checkout nick-85 --release firefox-85.0-build1 --release devedition-86.0b1-build1
   understudy library checkout nick-84 --from nick-83@after-83 --due 3d --purpose \"partials of 84\"
   eval \"$(understudy library env nick-83)\" && aws s3 ls")]
 pub(in crate::cli) struct Arguments {
@@ -41,9 +42,10 @@ pub(in crate::cli) struct Arguments {
     /// How long it is kept [default: what the template says, else 7d]
     #[arg(long, value_name = "TIME")]
     due: Option<Span>,
-    /// The release under test, which is never read from production
-    #[arg(long, value_name = "RELEASE")]
-    release: Option<String>,
+    /// The release under test: neither it nor anything newer of its product is read from production;
+    /// may be repeated
+    #[arg(long = "release", value_name = "RELEASE")]
+    releases: Vec<String>,
     /// A template of the catalogue, or a snapshot of a stage to fork [default: the catalogue's]
     #[arg(long, value_name = "TEMPLATE|STAGE@SNAPSHOT")]
     from: Option<String>,
@@ -70,7 +72,7 @@ const DUE: Duration = Duration::from_hours(7 * 24);
 /// Checks a stage out.
 pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Result<ExitCode, Failure> {
     let catalogue = catalogue(arguments, environment)?;
-    if let Some(release) = &arguments.release {
+    for release in &arguments.releases {
         ReleaseId::parse(release).map_err(|error| Failure::Usage(format!("--release: {error}")))?;
     }
     let loan = with(environment, async |engine| {
@@ -161,7 +163,7 @@ fn plan(
         name: arguments.named.name.clone(),
         person: arguments.person.clone().unwrap_or_else(|| user.clone()),
         purpose: arguments.purpose.clone(),
-        release: arguments.release.clone(),
+        release: (!arguments.releases.is_empty()).then(|| arguments.releases.join(",")),
         template_name,
         template,
         source,
