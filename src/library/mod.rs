@@ -34,11 +34,11 @@ pub use lease::{InvalidLease, Lease, Standing};
 pub use maker::Maker;
 pub use name::{InvalidStageName, StageName};
 pub use placeholder::InvalidPlaceholder;
-pub use plan::{ACCOUNT_FILE, Checkout, Plan, Source, Unplannable};
+pub use plan::{Checkout, Plan, Source, Unplannable};
 pub use spec::{ContainerSpec, Mounted, Port, Probe, Restart};
 pub use step::{Step, Undo};
 pub use sweep::{Action, action};
-pub use variables::{Account, Address, Group, Keys, Variable, shell, variables};
+pub use variables::{Address, Group, Variable, shell, variables};
 
 /// The snapshot that a checkout makes when everything is ready: what `reset` goes back to.
 pub const FIRST_SNAPSHOT: &str = "checkout";

@@ -111,9 +111,6 @@ pub(super) const VOLUME_AT: &str = "/data";
 pub(super) const DATA_FOLDER: &str = "stage";
 /// Where a template's configuration is in its volume.
 const CONFIG_FILE: &str = "understudy.toml";
-/// Where the key of a stage's service account is in its container. Outside of the data folder, so that
-/// neither a snapshot nor a fork nor an export has it.
-pub const ACCOUNT_FILE: &str = "/data/service-account.json";
 /// The user of the image.
 pub(super) const USER: &str = "10001:10001";
 /// The region that stores say they are in.
@@ -176,8 +173,6 @@ impl Checkout {
             text: text.clone(),
         }));
         steps.push(Step::Start { container: store.clone() });
-        // Making a key takes about as long as it takes to be seen to be healthy.
-        steps.push(Step::MintAccount { container: store.clone(), file: ACCOUNT_FILE.to_owned() });
         steps.push(Step::AwaitHealth { container: store.clone() });
         let seeds = self.template.seed.iter().cloned();
         steps.extend(seeds.map(|seed| Step::Seed { container: store.clone(), seed }));

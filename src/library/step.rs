@@ -58,13 +58,6 @@ pub enum Step {
         /// The container.
         container: String,
     },
-    /// A service account of the stage's own, for clients of Google Cloud Storage.
-    MintAccount {
-        /// The store's container.
-        container: String,
-        /// Where its key file is written, in the container.
-        file: String,
-    },
     /// Content is copied in.
     Seed {
         /// The store's container.
@@ -107,7 +100,6 @@ impl Step {
             | Self::PutFile { .. }
             | Self::Start { .. }
             | Self::AwaitHealth { .. }
-            | Self::MintAccount { .. }
             | Self::Seed { .. }
             | Self::Snapshot { .. } => None,
             Self::MakeVolume { name, .. } | Self::MakeCard { name, .. } => Some(Undo::Volume(name.clone())),
@@ -128,7 +120,6 @@ impl Step {
             Self::PutFile { file, .. } => format!("put {file} into it"),
             Self::Start { container } => format!("start {container}"),
             Self::AwaitHealth { container } => format!("wait until {container} is healthy"),
-            Self::MintAccount { .. } => "make its service account".to_owned(),
             Self::Seed { seed, .. } => format!("copy {} to {}", seed.from, seed.bucket),
             Self::Snapshot { snapshot, .. } => format!("make the snapshot {snapshot}"),
             Self::MakeCard { name, .. } => format!("write the card {name}"),

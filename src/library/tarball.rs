@@ -1,8 +1,6 @@
-//! One file as a tar archive: how the engine takes files and gives them. Pure.
+//! One file as a tar archive: how the engine takes files. Pure.
 //!
 //! POSIX: pax, ustar interchange format; blocks of 512 bytes.
-
-use std::io::Read as _;
 
 /// The size of a block.
 const BLOCK: usize = 512;
@@ -42,19 +40,9 @@ pub(super) fn pack(file: FileOf<'_>) -> Vec<u8> {
     archive
 }
 
-/// The first file of an archive; none if there is none, or if it is cut off.
-pub(super) fn unpack(archive: &[u8]) -> Option<Vec<u8>> {
-    let mut archive = tar::Archive::new(archive);
-    let mut entry = archive.entries().ok()?.next()?.ok()?;
-    let mut bytes = Vec::new();
-    entry.read_to_end(&mut bytes).ok()?;
-    let whole = u64::try_from(bytes.len()).ok() == Some(entry.size());
-    (whole && entry.header().entry_type().is_file()).then_some(bytes)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{FileOf, pack, unpack};
+    use super::{FileOf, pack};
 
     #[test]
     fn an_archive_is_what_tar_makes_of_a_file() {
@@ -74,15 +62,6 @@ mod tests {
             (512, "abc\0"),
         ] {
             assert_eq!(text(at, expected.len()), expected, "at {at}");
-        }
-    }
-
-    #[test]
-    fn a_file_comes_out_as_it_went_in_or_not_at_all() {
-        let archive = pack(FileOf { name: "a", bytes: &[7; 1000], owner: (0, 0), mode: 0o600 });
-        assert_eq!(unpack(&archive), Some(vec![7; 1000]));
-        for length in [0, 100, 512, 1511] {
-            assert_eq!(unpack(&archive[..length]), None, "{length}");
         }
     }
 

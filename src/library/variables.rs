@@ -1,9 +1,5 @@
 //! The variables by which the clients of a stage find it. Pure.
 
-use std::fmt;
-
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use super::plan::{PORT, REGION};
@@ -65,57 +61,13 @@ impl Group {
     }
 }
 
-/// The keys of a stage.
-#[derive(Debug, Clone, Copy)]
-pub struct Keys<'a> {
-    /// Of its key pair.
-    pub id: &'a AccessKeyId,
-    /// Of its key pair.
-    pub secret: &'a SecretKey,
-    /// The key file of its service account; a stage of an older image has none.
-    pub account: Option<&'a Account>,
-}
-
-/// The key file of a service account, as clients at some address need it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Account(serde_json::Map<String, serde_json::Value>);
-
-impl fmt::Debug for Account {
-    /// Without the key.
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Account")
-    }
-}
-
-impl Account {
-    /// Reads the file that a checkout has left; none if it is no such file.
-    pub fn parse(text: &[u8]) -> Option<Self> {
-        serde_json::from_slice(text).ok().map(Self)
-    }
-
-    /// As beetmover takes it from a variable: in base64. Tokens are to be had at the store, and that
-    /// is elsewhere for each client.
-    fn variable(&self, url: &str) -> String {
-        let mut file = self.0.clone();
-        let inside = Address::Network.url();
-        for value in file.values_mut() {
-            if let Some(path) = value.as_str().and_then(|text| text.strip_prefix(&inside)) {
-                *value = format!("{url}{path}").into();
-            }
-        }
-        STANDARD.encode(serde_json::Value::from(file).to_string())
-    }
-}
-
 /// The variables of a stage.
 ///
 /// Beetmover: `docker.d/worker.yml` takes the key pairs of its staging buckets from `DEP_ID` and its
 /// like, and where S3 is from `AWS_ENDPOINT_URL`; the client of Google Cloud Storage is sent here by
 /// `API_ENDPOINT_OVERRIDE` and keeps its account, unlike with `STORAGE_EMULATOR_HOST`.
-pub fn variables(address: &Address, keys: Keys<'_>) -> Vec<Variable> {
-    let Keys { id, secret, account } = keys;
+pub fn variables(address: &Address, id: &AccessKeyId, secret: &SecretKey) -> Vec<Variable> {
     let url = address.url();
-    let account = account.map(|account| account.variable(&url));
     [
         ("AWS_ENDPOINT_URL", url.clone(), Group::Person),
         ("AWS_ENDPOINT_URL_S3", url.clone(), Group::Person),
@@ -130,12 +82,9 @@ pub fn variables(address: &Address, keys: Keys<'_>) -> Vec<Variable> {
         ("DEP_PARTNER_KEY", secret.expose().to_owned(), Group::Beetmover),
         ("MAVEN_ID", id.to_string(), Group::Beetmover),
         ("MAVEN_KEY", secret.expose().to_owned(), Group::Beetmover),
-        ("MAVEN_NIGHTLY_ID", id.to_string(), Group::Beetmover),
-        ("MAVEN_NIGHTLY_KEY", secret.expose().to_owned(), Group::Beetmover),
         ("ARCHIVE_PREFIX", format!("{url}/pub"), Group::UpdateTask),
     ]
     .into_iter()
-    .chain(account.map(|account| ("GCS_DEP_CREDS", account, Group::Beetmover)))
     .map(|(name, value, group)| Variable { name, value, group })
     .collect()
 }
@@ -148,9 +97,7 @@ pub fn shell(variable: &Variable) -> String {
 
 #[cfg(test)]
 mod tests {
-    use base64::Engine as _;
-
-    use super::{Account, Address, Group, Keys, STANDARD, Variable, shell, variables};
+    use super::{Address, Group, Variable, shell, variables};
     use crate::model::{AccessKeyId, SecretKey};
 
     #[test]
@@ -170,33 +117,11 @@ mod tests {
     fn everybody_gets_what_they_need() {
         let id = AccessKeyId::parse("UNDERSTUDYAAAAAAAAAA").expect("an id");
         let secret = SecretKey::parse("correct-horse").expect("a secret");
-        let all = variables(&Address::Network, Keys { id: &id, secret: &secret, account: None });
+        let all = variables(&Address::Network, &id, &secret);
         let of = |group| all.iter().filter(|variable| variable.group == group).count();
-        assert_eq!((of(Group::Person), of(Group::Beetmover), of(Group::UpdateTask)), (6, 9, 1));
+        assert_eq!((of(Group::Person), of(Group::Beetmover), of(Group::UpdateTask)), (6, 7, 1));
         let prefix = all.iter().find(|variable| variable.name == "ARCHIVE_PREFIX").expect("a prefix");
         assert_eq!(shell(prefix), "export ARCHIVE_PREFIX='http://store:8000/pub'");
-    }
-
-    #[test]
-    fn an_account_gets_its_tokens_where_the_client_finds_the_store() {
-        let id = AccessKeyId::parse("UNDERSTUDYAAAAAAAAAA").expect("an id");
-        let secret = SecretKey::parse("correct-horse").expect("a secret");
-        let file = br#"{"private_key": "a b", "token_uri": "http://store:8000/token"}"#;
-        let account = Account::parse(file).expect("an object");
-        for (address, token) in [
-            (Address::Network, "http://store:8000/token"),
-            (
-                Address::Machine("127.0.0.1:49153".parse().expect("an address")),
-                "http://127.0.0.1:49153/token",
-            ),
-        ] {
-            let all = variables(&address, Keys { id: &id, secret: &secret, account: Some(&account) });
-            let found = all.iter().find(|variable| variable.name == "GCS_DEP_CREDS").expect("an account");
-            let text = STANDARD.decode(&found.value).expect("base64");
-            let file: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
-            assert_eq!((&file["token_uri"], &file["private_key"]), (&token.into(), &"a b".into()));
-        }
-        assert!(Account::parse(b"{\"private").is_none(), "a file that is not whole");
     }
 
     #[test]

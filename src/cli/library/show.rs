@@ -10,7 +10,7 @@ use crate::cli::failure::Failure;
 use crate::cli::{json_text, plain, print};
 use crate::clock::Clock;
 use crate::config::Environment;
-use crate::library::{ACCOUNT_FILE, Account, Address, Group, Keys, Variable, shell, variables};
+use crate::library::{Address, Group, Variable, shell, variables};
 use crate::model::{AccessKeyId, SecretKey};
 
 /// The arguments of `library show`.
@@ -89,14 +89,11 @@ fn text(told: &Told<'_>, loan: &crate::library::Loan) -> String {
 
 /// Prints the variables of a stage.
 pub(super) fn env(arguments: &Env, environment: &Environment) -> Result<ExitCode, Failure> {
-    let (loan, own, account) = with(environment, async |engine| {
+    let (loan, own) = with(environment, async |engine| {
         let held = held(&engine.inventory().await?, &arguments.named.name)?;
-        let container = store(&held.loan)?;
-        let own = engine.environment(&container).await?;
-        let account = engine.find_file(&container, ACCOUNT_FILE).await?;
-        Ok((held.loan, own, account))
+        let own = engine.environment(&store(&held.loan)?).await?;
+        Ok((held.loan, own))
     })?;
-    let account = account.and_then(|text| Account::parse(&text));
     let keys = (
         own.get("UNDERSTUDY_ACCESS_KEY_ID").and_then(|text| AccessKeyId::parse(text)),
         own.get("UNDERSTUDY_SECRET_ACCESS_KEY").and_then(|text| SecretKey::parse(text)),
@@ -112,7 +109,7 @@ pub(super) fn env(arguments: &Env, environment: &Environment) -> Result<ExitCode
             return Err(Failure::Usage(format!("{advice}: `understudy library doctor --fix` starts it")));
         }
     };
-    let all = variables(&address, Keys { id: &id, secret: &secret, account: account.as_ref() });
+    let all = variables(&address, &id, &secret);
     let text = if arguments.json {
         let pairs: serde_json::Map<_, _> =
             all.iter().map(|variable| (variable.name.to_owned(), variable.value.clone().into())).collect();

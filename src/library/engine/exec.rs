@@ -111,12 +111,6 @@ impl Engine {
         succeeded(container, arguments, self.run_in(container, arguments).await?)
     }
 
-    /// The same, but for an image that is too old to know the command: that makes a stage all the same.
-    pub(super) async fn done_in_if_known(&self, container: &str, arguments: &[&str]) -> Result<(), Error> {
-        let ran = self.run_in(container, arguments).await?;
-        if ran.is_unknown() { Ok(()) } else { succeeded(container, arguments, ran).map(drop) }
-    }
-
     /// What a container has logged, handed to `take` until that has enough; with `follow` also what
     /// it will log.
     pub async fn logs(

@@ -1,10 +1,9 @@
-//! Files into a container, and out of it.
+//! Files into a container.
 
-use bollard::query_parameters::{DownloadFromContainerOptionsBuilder, UploadToContainerOptionsBuilder};
-use futures_util::StreamExt as _;
+use bollard::query_parameters::UploadToContainerOptionsBuilder;
 
 use super::{Engine, Error};
-use crate::library::tarball::{FileOf, pack, unpack};
+use crate::library::tarball::{FileOf, pack};
 
 /// The user of the image.
 const OWNER: (u32, u32) = (10001, 10001);
@@ -26,22 +25,5 @@ impl Engine {
             .upload_to_container(container, Some(options), bollard::body_full(archive.into()))
             .await;
         put.map_err(self.failed(format!("put {name} into {container}")))
-    }
-
-    /// A small file of a container, which need not run; none if it is not there.
-    pub async fn find_file(&self, container: &str, path: &str) -> Result<Option<Vec<u8>>, Error> {
-        let options = DownloadFromContainerOptionsBuilder::default().path(path).build();
-        let mut parts = std::pin::pin!(self.docker.download_from_container(container, Some(options)));
-        let mut archive = Vec::new();
-        while let Some(part) = parts.next().await {
-            match part {
-                Ok(part) => archive.extend_from_slice(&part),
-                Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => {
-                    return Ok(None);
-                }
-                Err(error) => return Err(self.failed(format!("read {path} of {container}"))(error)),
-            }
-        }
-        Ok(unpack(&archive))
     }
 }

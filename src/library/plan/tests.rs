@@ -51,7 +51,6 @@ fn container<'plan>(plan: &'plan Plan, name: &str) -> &'plan ContainerSpec {
         | Step::PutFile { .. }
         | Step::Start { .. }
         | Step::AwaitHealth { .. }
-        | Step::MintAccount { .. }
         | Step::Seed { .. }
         | Step::Snapshot { .. }
         | Step::MakeCard { .. } => None,
@@ -74,7 +73,6 @@ fn the_volume_comes_first_and_the_card_last() {
             "make the network understudy-one",
             "make the container understudy-one",
             "start understudy-one",
-            "make its service account",
             "wait until understudy-one is healthy",
             "make the snapshot checkout",
             "write the card understudy-one.card.1",
@@ -136,7 +134,6 @@ fn companions_follow_the_store_in_their_order() {
             "make the container understudy-one",
             "put understudy.toml into it",
             "start understudy-one",
-            "make its service account",
             "wait until understudy-one is healthy",
             "copy s3://b/p to one",
             "make the container understudy-one.db",
