@@ -28,6 +28,9 @@ pub struct Card {
     /// When a sweep stopped it.
     #[serde(default, with = "iso::maybe", skip_serializing_if = "Option::is_none")]
     pub stopped: Option<Timestamp>,
+    /// When somebody began to give it back: whoever writes this card is the one who removes it all.
+    #[serde(default, with = "iso::maybe", skip_serializing_if = "Option::is_none")]
+    pub returned: Option<Timestamp>,
 }
 
 /// Why a volume's label is not a card.
@@ -42,12 +45,12 @@ pub struct InvalidCard {
 impl Card {
     /// The card that ends a checkout.
     pub fn first(due: Timestamp) -> Self {
-        Self { number: 1, due, renewals: 0, warned: None, stopped: None }
+        Self { number: 1, due, renewals: 0, warned: None, stopped: None, returned: None }
     }
 
     /// The next one: due at another time, and what sweeps did is forgotten.
     pub fn renewed(&self, due: Timestamp) -> Self {
-        Self { number: self.number + 1, due, renewals: self.renewals + 1, warned: None, stopped: None }
+        Self { number: self.number + 1, renewals: self.renewals + 1, ..Self::first(due) }
     }
 
     /// The next one, after a sweep has warned.
@@ -58,6 +61,11 @@ impl Card {
     /// The next one, after a sweep has stopped the stage.
     pub fn with_stop(&self, now: Timestamp) -> Self {
         Self { number: self.number + 1, stopped: Some(now), ..self.clone() }
+    }
+
+    /// The last one, before everything goes.
+    pub fn claimed(&self, now: Timestamp) -> Self {
+        Self { number: self.number + 1, returned: Some(now), ..self.clone() }
     }
 
     /// As a label's value.
@@ -96,7 +104,8 @@ mod tests {
         let warned = first.with_warning(time("2026-11-28T12:00:00Z"));
         let stopped = warned.with_stop(time("2026-11-29T12:00:00Z"));
         let renewed = stopped.renewed(time("2026-12-04T12:00:00Z"));
-        for (card, number) in [(&first, 1), (&warned, 2), (&stopped, 3), (&renewed, 4)] {
+        let claimed = renewed.claimed(time("2026-12-01T12:00:00Z"));
+        for (card, number) in [(&first, 1), (&warned, 2), (&stopped, 3), (&renewed, 4), (&claimed, 5)] {
             assert_eq!(card.number, number);
             let labels = Labels::from([(labels::CARD.to_owned(), card.to_label())]);
             let read = Card::read(&name, &name.card(number), &labels).expect("a card's name");

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::inventory::{HealthState, Inventory, Loan, Run};
+use super::inventory::{Container, HealthState, Inventory, Loan, Run};
 use super::lease::InvalidLease;
 use super::maker::Maker;
 use super::name::StageName;
@@ -54,18 +54,53 @@ pub enum Patient {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Remedy {
-    /// A container goes.
-    RemoveContainer(String),
-    /// A network goes, by its id.
-    RemoveNetwork(String),
-    /// A volume goes.
-    RemoveVolume(String),
+    /// A container goes. By its id: when that happens its name may be that of another checkout.
+    RemoveContainer {
+        /// Its name.
+        name: String,
+        /// Its id.
+        id: String,
+    },
+    /// A network goes.
+    RemoveNetwork {
+        /// Its name.
+        name: String,
+        /// Its id.
+        id: String,
+    },
+    /// A volume goes, if it is still this checkout's: volumes have no ids.
+    RemoveVolume {
+        /// Its name.
+        name: String,
+        /// Whose it is.
+        checkout: Option<String>,
+    },
     /// A container is started.
-    StartContainer(String),
+    StartContainer {
+        /// Its name.
+        name: String,
+        /// Its id.
+        id: String,
+    },
 }
 
-/// Longer than any checkout; where its process cannot be looked for, this says that it has ended.
+impl Remedy {
+    /// A container goes.
+    pub fn removal(container: &Container) -> Self {
+        Self::RemoveContainer { name: container.name.clone(), id: container.id.clone() }
+    }
+
+    /// A container is started.
+    pub fn start(container: &Container) -> Self {
+        Self::StartContainer { name: container.name.clone(), id: container.id.clone() }
+    }
+}
+
+/// Longer than any checkout or return; where its process cannot be looked for, this says that it has
+/// ended.
 const PATIENCE: Duration = Duration::from_mins(30);
+/// The same of a checkout that copies content in, which may be a lot.
+const PATIENCE_SEEDED: Duration = Duration::from_hours(24);
 
 /// Everything that is wrong. `alive` says whether a process is still there, if that can be seen.
 pub fn findings(
@@ -94,20 +129,20 @@ fn of(loan: &Loan, now: Timestamp, alive: impl Fn(&Maker) -> Option<bool>) -> Ve
         return vec![found(Patient::Unreadable, words.join("; "), Vec::new())];
     }
     if loan.card.is_none() {
+        let (doing, done) = if loan.claim.is_some() { ("returned", "return") } else { ("made", "checkout") };
         return vec![if is_at_work(loan, now, alive) {
-            found(Patient::InProgress, "it is being made or returned right now".to_owned(), Vec::new())
+            found(Patient::InProgress, format!("it is being {doing} right now"), Vec::new())
         } else {
-            let words = "its checkout or its return did not end".to_owned();
-            found(Patient::HalfMade, words, loan.all())
+            found(Patient::HalfMade, format!("its {done} did not end"), loan.all())
         }];
     }
     let mut all: Vec<Finding> = Vec::new();
     all.extend(loan.helpers.iter().map(|helper| {
         let words = format!("{} has done its work", helper.name);
-        found(Patient::LeftHelper, words, vec![Remedy::RemoveContainer(helper.name.clone())])
+        found(Patient::LeftHelper, words, vec![Remedy::removal(helper)])
     }));
     all.extend(loan.old_cards.iter().map(|card| {
-        found(Patient::OldCard, format!("{card} no longer counts"), vec![Remedy::RemoveVolume(card.clone())])
+        found(Patient::OldCard, format!("{} no longer counts", card.name), vec![card.removal()])
     }));
     if !loan.is_whole() {
         let gone = match (&loan.store, &loan.volume) {
@@ -123,9 +158,14 @@ fn of(loan: &Loan, now: Timestamp, alive: impl Fn(&Maker) -> Option<bool>) -> Ve
     for container in loan.store.iter().chain(&loan.companions) {
         let name = &container.name;
         match (container.run, container.health) {
-            (Run::Created | Run::Exited | Run::Paused, _) if !was_stopped => {
-                let remedy = Remedy::StartContainer(name.clone());
+            (Run::Created | Run::Exited, _) if !was_stopped => {
+                let remedy = Remedy::start(container);
                 all.push(found(Patient::Down, format!("{name} does not run"), vec![remedy]));
+            }
+            // Nobody pauses a container but on purpose; the engine would not start it either.
+            (Run::Paused, _) => {
+                let words = format!("{name} is paused: `docker unpause {name}` wakes it");
+                all.push(found(Patient::Down, words, Vec::new()));
             }
             (Run::Dead | Run::Restarting, _) => {
                 let words =
@@ -136,7 +176,7 @@ fn of(loan: &Loan, now: Timestamp, alive: impl Fn(&Maker) -> Option<bool>) -> Ve
                 let words = format!("{name} is not well: see `understudy library logs {}`", loan.name);
                 all.push(found(Patient::Unhealthy, words, Vec::new()));
             }
-            (Run::Created | Run::Exited | Run::Paused | Run::Running, _) => {}
+            (Run::Created | Run::Exited | Run::Running, _) => {}
         }
     }
     all
@@ -145,7 +185,11 @@ fn of(loan: &Loan, now: Timestamp, alive: impl Fn(&Maker) -> Option<bool>) -> Ve
 /// Whether somebody works on it: a process that is there, or one that cannot be seen and may be.
 fn is_at_work(loan: &Loan, now: Timestamp, alive: impl Fn(&Maker) -> Option<bool>) -> bool {
     loan.maker().and_then(|maker| alive(&maker)).unwrap_or_else(|| {
-        loan.lease.as_ref().is_ok_and(|lease| now < super::lease::after(lease.created, PATIENCE))
+        let lease = loan.lease.as_ref().ok();
+        let patience = if lease.is_some_and(|lease| lease.seeded) { PATIENCE_SEEDED } else { PATIENCE };
+        let began = loan.claim.as_ref().and_then(|claim| claim.card.returned);
+        let began = began.or(lease.map(|lease| lease.created));
+        began.is_some_and(|began| now < super::lease::after(began, patience))
     })
 }
 
@@ -193,6 +237,36 @@ mod tests {
     }
 
     #[test]
+    fn a_checkout_that_copies_content_in_is_given_a_day() {
+        let mut inventory = whole("one");
+        inventory.volumes.pop();
+        let seeded = crate::library::Lease { seeded: true, ..lease("one") }.to_label();
+        inventory.containers[0].labels.insert(labels::LEASE.to_owned(), seeded);
+        for (now, expected) in [
+            ("2026-11-21T11:59:59Z", (Patient::InProgress, 0)),
+            ("2026-11-21T12:00:00Z", (Patient::HalfMade, 3)),
+        ] {
+            assert_eq!(of(&inventory, now, None), [expected], "{now}");
+        }
+    }
+
+    #[test]
+    fn a_return_is_at_work_for_as_long_as_the_process_that_returns_it() {
+        let mut inventory = whole("one");
+        let first = Card::first(lease("one").due);
+        let began = Timestamp::parse_iso("2026-11-26T12:00:00Z").expect("a time");
+        inventory.volumes.push(card("one", &first.claimed(began)));
+        for (now, alive, expected) in [
+            ("2026-11-26T12:00:01Z", Some(true), (Patient::InProgress, 0)),
+            ("2026-11-26T12:00:01Z", Some(false), (Patient::HalfMade, 5)),
+            ("2026-11-26T12:29:59Z", None, (Patient::InProgress, 0)),
+            ("2026-11-26T12:30:00Z", None, (Patient::HalfMade, 5)),
+        ] {
+            assert_eq!(of(&inventory, now, alive), [expected], "{now} {alive:?}");
+        }
+    }
+
+    #[test]
     fn what_a_lease_covers_is_left_to_people() {
         let mut inventory = whole("one");
         inventory.containers.clear();
@@ -214,8 +288,14 @@ mod tests {
         assert_eq!(
             remedies,
             [
-                Remedy::RemoveContainer("understudy-one.helper.fork".to_owned()),
-                Remedy::RemoveVolume("understudy-one.card.1".to_owned()),
+                Remedy::RemoveContainer {
+                    name: "understudy-one.helper.fork".to_owned(),
+                    id: "id-understudy-one.helper.fork".to_owned(),
+                },
+                Remedy::RemoveVolume {
+                    name: "understudy-one.card.1".to_owned(),
+                    checkout: Some("0123".to_owned()),
+                },
             ]
         );
     }
@@ -227,6 +307,7 @@ mod tests {
             (Run::Created, HealthState::Unasked, false, Some((Patient::Down, 1))),
             (Run::Exited, HealthState::Unhealthy, true, None),
             (Run::Restarting, HealthState::Starting, false, Some((Patient::Down, 0))),
+            (Run::Paused, HealthState::Healthy, false, Some((Patient::Down, 0))),
             (Run::Running, HealthState::Unhealthy, false, Some((Patient::Unhealthy, 0))),
             (Run::Running, HealthState::Starting, false, None),
         ] {

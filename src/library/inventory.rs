@@ -8,10 +8,13 @@ use super::labels::{self, Labels, Role};
 use super::lease::{InvalidLease, Lease};
 use super::maker::Maker;
 use super::name::StageName;
+use super::{Address, Remedy};
 
 /// Everything that bears labels of the library.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Inventory {
+    /// The engine's machine, if it is not this one.
+    pub machine: Option<String>,
     /// Containers, running or not.
     pub containers: Vec<Container>,
     /// Volumes, cards included.
@@ -27,6 +30,8 @@ pub struct Inventory {
 /// A container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Container {
+    /// What it is known by: its name may be another one's later.
+    pub id: String,
     /// Its name.
     pub name: String,
     /// Its labels.
@@ -107,10 +112,14 @@ pub struct Loan {
     pub name: StageName,
     /// Its lease, as the store or the volume says it.
     pub lease: Result<Lease, InvalidLease>,
+    /// All of its cards.
+    pub cards: Vec<Volume>,
     /// The card that counts; without one the stage is half-made.
     pub card: Option<Card>,
+    /// The card that says that somebody gives it back: it is half-made from then on.
+    pub claim: Option<Claim>,
     /// Cards that no longer count.
-    pub old_cards: Vec<String>,
+    pub old_cards: Vec<Volume>,
     /// Cards that do not read.
     pub broken_cards: Vec<InvalidCard>,
     /// The store.
@@ -123,37 +132,66 @@ pub struct Loan {
     pub volume: Option<Volume>,
     /// Its networks: one.
     pub networks: Vec<Network>,
+    /// The engine's machine, if it is not this one.
+    pub machine: Option<String>,
+}
+
+/// A return that has begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// Its card.
+    pub card: Card,
+    /// The process that returns it.
+    pub maker: Option<Maker>,
 }
 
 impl Inventory {
     /// The stages, by their names.
+    ///
+    /// What bears labels but not a name that a checkout gives is no part of a stage: images made of
+    /// a container bear its labels, and so does whatever runs them.
     pub fn loans(&self) -> Vec<Loan> {
         let mut loans: BTreeMap<StageName, Loan> = BTreeMap::new();
         for container in &self.containers {
-            let Some(loan) = loan(&mut loans, &container.labels) else { continue };
-            match Role::find(&container.labels) {
-                Some(Role::Store) => loan.store = Some(container.clone()),
-                Some(Role::Companion) => loan.companions.push(container.clone()),
-                Some(Role::Helper | Role::Card) | None => loan.helpers.push(container.clone()),
+            let Some((name, role)) = part(&container.labels) else { continue };
+            let below = container.name.strip_prefix(&name.thing());
+            match (role, below) {
+                (Role::Store, Some("")) => of(&mut loans, name).store = Some(container.clone()),
+                (Role::Companion, Some(below)) if below.starts_with('.') => {
+                    of(&mut loans, name).companions.push(container.clone());
+                }
+                (Role::Helper, Some(below)) if below.starts_with('.') => {
+                    of(&mut loans, name).helpers.push(container.clone());
+                }
+                (Role::Store | Role::Companion | Role::Helper | Role::Card, _) => {}
             }
         }
         for volume in &self.volumes {
-            let Some(loan) = loan(&mut loans, &volume.labels) else { continue };
-            match Card::read(&loan.name, &volume.name, &volume.labels) {
-                None => loan.volume = Some(volume.clone()),
-                Some(Ok(card)) => loan.take_card(card),
-                Some(Err(broken)) => loan.broken_cards.push(broken),
+            let Some((name, role)) = part(&volume.labels) else { continue };
+            match role {
+                Role::Store if volume.name == name.thing() => {
+                    of(&mut loans, name).volume = Some(volume.clone());
+                }
+                Role::Card if name.card_number(&volume.name).is_some() => {
+                    of(&mut loans, name).cards.push(volume.clone());
+                }
+                Role::Store | Role::Companion | Role::Helper | Role::Card => {}
             }
         }
         for network in &self.networks {
-            let Some(loan) = loan(&mut loans, &network.labels) else { continue };
-            loan.networks.push(network.clone());
+            let Some((name, Role::Store)) = part(&network.labels) else { continue };
+            if network.name == name.thing() {
+                of(&mut loans, name).networks.push(network.clone());
+            }
         }
-        for loan in loans.values_mut() {
+        let mut loans: Vec<_> = loans.into_values().collect();
+        for loan in &mut loans {
             loan.lease = Lease::from_label(loan.label(labels::LEASE));
-            loan.companions.sort_by(|one, other| one.name.cmp(&other.name));
+            loan.companions.sort_by_cached_key(|container| (container.order(), container.name.clone()));
+            loan.machine.clone_from(&self.machine);
+            loan.read_cards();
         }
-        loans.into_values().collect()
+        loans
     }
 
     /// One of the stages.
@@ -162,12 +200,18 @@ impl Inventory {
     }
 }
 
-fn loan<'loans>(loans: &'loans mut BTreeMap<StageName, Loan>, labels: &Labels) -> Option<&'loans mut Loan> {
-    let name = StageName::parse(labels.get(labels::STAGE)?).ok()?;
-    Some(loans.entry(name.clone()).or_insert_with(|| Loan {
+/// Which stage a thing is a part of, and as what.
+fn part(labels: &Labels) -> Option<(StageName, Role)> {
+    Some((StageName::parse(labels.get(labels::STAGE)?).ok()?, Role::find(labels)?))
+}
+
+fn of(loans: &mut BTreeMap<StageName, Loan>, name: StageName) -> &mut Loan {
+    loans.entry(name.clone()).or_insert_with(|| Loan {
         name,
         lease: Err(InvalidLease::Missing),
+        cards: Vec::new(),
         card: None,
+        claim: None,
         old_cards: Vec::new(),
         broken_cards: Vec::new(),
         store: None,
@@ -175,18 +219,54 @@ fn loan<'loans>(loans: &'loans mut BTreeMap<StageName, Loan>, labels: &Labels) -
         helpers: Vec::new(),
         volume: None,
         networks: Vec::new(),
-    }))
+        machine: None,
+    })
+}
+
+impl Container {
+    /// Which of the companions it is, in the order in which they start.
+    fn order(&self) -> u32 {
+        self.labels.get(labels::ORDER).and_then(|number| number.parse().ok()).unwrap_or(0)
+    }
+}
+
+impl Volume {
+    /// Whose it is: the number of its checkout.
+    pub fn checkout(&self) -> Option<&str> {
+        self.labels.get(labels::CHECKOUT).map(String::as_str)
+    }
+
+    /// What removes it.
+    pub fn removal(&self) -> Remedy {
+        let checkout = self.checkout().map(str::to_owned);
+        Remedy::RemoveVolume { name: self.name.clone(), checkout }
+    }
 }
 
 impl Loan {
-    fn take_card(&mut self, card: Card) {
-        let number = card.number;
-        match &self.card {
-            Some(own) if own.number >= number => self.old_cards.push(self.name.card(number)),
-            _ => {
-                let old = self.card.replace(card);
-                self.old_cards.extend(old.map(|old| self.name.card(old.number)));
+    fn read_cards(&mut self) {
+        let mut cards = Vec::new();
+        for volume in &self.cards {
+            // A card that a slow hand wrote for an earlier stage of this name says nothing of this one.
+            if self.volume.as_ref().is_some_and(|own| own.checkout() != volume.checkout()) {
+                self.old_cards.push(volume.clone());
+                continue;
             }
+            match Card::read(&self.name, &volume.name, &volume.labels) {
+                Some(Ok(card)) => cards.push((card, volume)),
+                Some(Err(broken)) => self.broken_cards.push(broken),
+                None => {}
+            }
+        }
+        cards.sort_by_key(|(card, _)| card.number);
+        let newest = cards.pop();
+        self.old_cards.extend(cards.into_iter().map(|(_, volume)| volume.clone()));
+        match newest {
+            Some((card, volume)) if card.returned.is_some() => {
+                let maker = volume.labels.get(labels::MAKER).and_then(|text| Maker::parse(text));
+                self.claim = Some(Claim { card, maker });
+            }
+            newest => self.card = newest.map(|(card, _)| card),
         }
     }
 
@@ -202,24 +282,32 @@ impl Loan {
         self.any_label(labels::CHECKOUT)
     }
 
-    /// The process that made it.
+    /// The process that is at work on it, if any is: the one that made it, or that returns it.
     pub fn maker(&self) -> Option<Maker> {
-        self.any_label(labels::MAKER).and_then(Maker::parse)
+        match &self.claim {
+            Some(claim) => claim.maker.clone(),
+            None => self.any_label(labels::MAKER).and_then(Maker::parse),
+        }
+    }
+
+    /// All of its containers.
+    pub fn containers(&self) -> impl Iterator<Item = &Container> {
+        self.store.iter().chain(&self.companions).chain(&self.helpers)
     }
 
     fn any_label(&self, label: &str) -> Option<&str> {
-        let containers = self.store.iter().chain(&self.companions).chain(&self.helpers);
-        let of_containers = containers.map(|container| &container.labels);
+        let of_containers = self.containers().map(|container| &container.labels);
         let of_volumes = self.volume.iter().map(|volume| &volume.labels);
         let of_networks = self.networks.iter().map(|network| &network.labels);
         let mut all = of_containers.chain(of_volumes).chain(of_networks);
         all.find_map(|labels| labels.get(label)).map(String::as_str)
     }
 
-    /// Where this machine leads to the store.
-    pub fn address(&self) -> Option<SocketAddr> {
+    /// Where machines reach the store, if it runs.
+    pub fn address(&self) -> Option<Address> {
         let published = &self.store.as_ref()?.published;
-        published.iter().find(|port| port.container == super::plan::PORT).map(|port| port.host)
+        let port = published.iter().find(|port| port.container == super::plan::PORT)?;
+        Some(Address::Machine { published: port.host, engine: self.machine.clone() })
     }
 
     /// Whether it was handed out, and has all that it needs.
@@ -228,18 +316,21 @@ impl Loan {
     }
 
     /// Everything that it consists of, the volume last: its name is the lock, and until it is gone
-    /// nobody else makes a stage of this name. Without its cards, which go first, it is half-made,
-    /// so that what is left after a kill is found.
-    pub fn all(&self) -> Vec<super::Remedy> {
-        use super::Remedy;
-        let card = self.card.iter().map(|card| self.name.card(card.number));
-        let broken = self.broken_cards.iter().map(|broken| broken.volume.clone());
-        let cards = card.chain(broken).chain(self.old_cards.iter().cloned()).map(Remedy::RemoveVolume);
+    /// nobody else makes a stage of this name. The card that says that it is returned stays nearly as
+    /// long, so that what is left after a kill is known for half-made.
+    pub fn all(&self) -> Vec<Remedy> {
+        let claim = self.claim.as_ref().map(|claim| self.name.card(claim.card.number));
+        let (claim, cards): (Vec<_>, Vec<_>) =
+            self.cards.iter().partition(|volume| claim.as_ref() == Some(&volume.name));
         let containers = self.helpers.iter().chain(&self.companions).chain(&self.store);
-        let containers = containers.map(|container| Remedy::RemoveContainer(container.name.clone()));
-        let networks = self.networks.iter().map(|network| Remedy::RemoveNetwork(network.id.clone()));
-        let volume = self.volume.iter().map(|volume| Remedy::RemoveVolume(volume.name.clone()));
-        cards.chain(containers).chain(networks).chain(volume).collect()
+        let containers = containers.map(Remedy::removal);
+        let networks = self
+            .networks
+            .iter()
+            .map(|network| Remedy::RemoveNetwork { name: network.name.clone(), id: network.id.clone() });
+        let cards = cards.into_iter().map(Volume::removal);
+        let last = claim.into_iter().chain(&self.volume).map(Volume::removal);
+        cards.chain(containers).chain(networks).chain(last).collect()
     }
 }
 
@@ -261,6 +352,7 @@ pub(super) mod tests {
 
     pub(in crate::library) fn container(name: &str, stage: &str, role: Role) -> Container {
         Container {
+            id: format!("id-{name}"),
             name: name.to_owned(),
             labels: labels_of(stage, role),
             image: "understudy".to_owned(),
@@ -288,6 +380,7 @@ pub(super) mod tests {
     pub(in crate::library) fn whole(stage: &str) -> Inventory {
         let thing = format!("understudy-{stage}");
         Inventory {
+            machine: None,
             containers: vec![container(&thing, stage, Role::Store)],
             volumes: vec![volume(&thing, stage), card(stage, &Card::first(lease(stage).due))],
             networks: vec![Network {
@@ -313,7 +406,8 @@ pub(super) mod tests {
         assert_eq!(names, ["one", "two"]);
         assert!(loans.iter().all(super::Loan::is_whole));
         assert_eq!(loans[0].lease.as_ref(), Ok(&lease("one")));
-        assert_eq!(loans[0].address().map(|address| address.to_string()).as_deref(), Some("127.0.0.1:49153"));
+        let address = loans[0].address().map(|address| address.url());
+        assert_eq!(address.as_deref(), Some("http://127.0.0.1:49153"));
         assert_eq!(loans[0].checkout(), Some("0123"));
     }
 
@@ -326,22 +420,87 @@ pub(super) mod tests {
             let volumes = order.map(|of| card("one", of)).to_vec();
             let loan = Inventory { volumes, ..whole("one") }.loans().remove(0);
             assert_eq!(loan.card.as_ref(), Some(&later));
-            assert_eq!(loan.old_cards, ["understudy-one.card.1"]);
+            assert_eq!(loan.old_cards, [card("one", &first)]);
         }
     }
 
+    fn names(remedies: &[Remedy]) -> Vec<&str> {
+        let name = |remedy| match remedy {
+            &Remedy::RemoveContainer { ref name, .. }
+            | &Remedy::RemoveNetwork { ref name, .. }
+            | &Remedy::RemoveVolume { ref name, .. }
+            | &Remedy::StartContainer { ref name, .. } => name.as_str(),
+        };
+        remedies.iter().map(name).collect()
+    }
+
     #[test]
-    fn the_card_goes_first_and_the_volume_last() {
-        let loan = whole("one").loans().remove(0);
+    fn the_volume_goes_last_and_a_claim_right_before_it() {
+        let mut inventory = whole("one");
+        let thing = "understudy-one";
         assert_eq!(
-            loan.all(),
-            [
-                Remedy::RemoveVolume("understudy-one.card.1".to_owned()),
-                Remedy::RemoveContainer("understudy-one".to_owned()),
-                Remedy::RemoveNetwork("id-one".to_owned()),
-                Remedy::RemoveVolume("understudy-one".to_owned()),
-            ]
+            names(&inventory.loans()[0].all()),
+            ["understudy-one.card.1", thing, thing, thing],
+            "a card, the container, the network, the volume"
         );
+        let first = Card::first(lease("one").due);
+        inventory.volumes.push(card("one", &first.claimed(first.due)));
+        let loan = inventory.loans().remove(0);
+        assert_eq!(loan.card, None, "a stage that is returned is nobody's any more");
+        assert_eq!(loan.claim.as_ref().map(|claim| claim.card.number), Some(2));
+        let all = loan.all();
+        assert_eq!(names(&all), ["understudy-one.card.1", thing, thing, "understudy-one.card.2", thing],);
+        assert_eq!(
+            all.last(),
+            Some(&Remedy::RemoveVolume { name: thing.to_owned(), checkout: Some("0123".to_owned()) })
+        );
+    }
+
+    #[test]
+    fn what_only_bears_the_labels_is_no_part_of_a_stage() {
+        let mut inventory = whole("one");
+        let mut stray = vec![
+            container("of-an-image-made-of-it", "one", Role::Store),
+            container("understudy-one2", "one", Role::Companion),
+            container("understudy-two", "one", Role::Helper),
+        ];
+        let mut later = container("understudy-one.scanner", "one", Role::Helper);
+        later.labels.insert(labels::ROLE.to_owned(), "scanner".to_owned());
+        stray.push(later);
+        inventory.containers.extend(stray);
+        inventory.volumes.extend([volume("somebodys-copy", "one"), volume("understudy-one.card.9", "one")]);
+        inventory.networks.push(Network {
+            id: "other".to_owned(),
+            name: "other".to_owned(),
+            labels: labels_of("one", Role::Store),
+        });
+        assert_eq!(inventory.loans(), whole("one").loans());
+        let alone = Inventory { volumes: vec![volume("somebodys-copy", "one")], ..Inventory::default() };
+        assert_eq!(alone.loans(), []);
+    }
+
+    #[test]
+    fn a_card_of_an_earlier_stage_of_this_name_does_not_count() {
+        let mut inventory = whole("one");
+        let first = Card::first(lease("one").due);
+        let mut late = card("one", &first.renewed(first.due));
+        late.labels.insert(labels::CHECKOUT.to_owned(), "earlier".to_owned());
+        inventory.volumes.push(late.clone());
+        let loan = inventory.loans().remove(0);
+        assert_eq!((loan.card, loan.old_cards), (Some(first), vec![late]));
+    }
+
+    #[test]
+    fn companions_are_in_the_order_of_their_start() {
+        let mut inventory = whole("one");
+        for (name, order) in [("a", "2"), ("b", "1"), ("c", "10")] {
+            let mut companion = container(&format!("understudy-one.{name}"), "one", Role::Companion);
+            companion.labels.insert(labels::ORDER.to_owned(), order.to_owned());
+            inventory.containers.push(companion);
+        }
+        let loan = inventory.loans().remove(0);
+        let names: Vec<_> = loan.companions.iter().map(|companion| companion.name.as_str()).collect();
+        assert_eq!(names, ["understudy-one.b", "understudy-one.a", "understudy-one.c"]);
     }
 
     #[test]

@@ -22,6 +22,9 @@ pub(super) const MAKER: &str = "org.mozilla.understudy.maker";
 /// Which companion a container is.
 pub(super) const COMPANION: &str = "org.mozilla.understudy.companion";
 
+/// Which of the companions starts as which, counted from 1.
+pub(super) const ORDER: &str = "org.mozilla.understudy.order";
+
 /// What a thing is for a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {

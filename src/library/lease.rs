@@ -36,6 +36,9 @@ pub struct Lease {
     pub due: Timestamp,
     /// Who typed the checkout, and where.
     pub owner: String,
+    /// Whether content is copied in before it is handed out, which may take long.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub seeded: bool,
 }
 
 /// How a lease stands.
@@ -72,6 +75,20 @@ const SOON: Duration = Duration::from_hours(24);
 impl Lease {
     /// The version of the form that is written.
     pub const VERSION: u32 = 1;
+
+    /// The longest time from a checkout or a renewal to its end.
+    pub const LONGEST: Duration = Duration::from_hours(10 * 365 * 24);
+
+    /// When a lease ends that begins now; `None` if that is too far away.
+    pub fn due_after(now: Timestamp, span: Duration) -> Option<Timestamp> {
+        (span <= Self::LONGEST).then(|| after(now, span))
+    }
+
+    /// How long it was to last at first.
+    pub fn span(&self) -> Duration {
+        let ms = self.due.as_ms().saturating_sub(self.created.as_ms());
+        Duration::from_millis(u64::try_from(ms).unwrap_or_default())
+    }
 
     /// As a label's value.
     pub fn to_label(&self) -> String {
@@ -201,6 +218,7 @@ pub(super) mod tests {
             created: Timestamp::parse_iso("2026-11-20T12:00:00Z").expect("a time"),
             due: Timestamp::parse_iso("2026-11-27T12:00:00Z").expect("a time"),
             owner: "nick@desk".to_owned(),
+            seeded: false,
         }
     }
 
@@ -213,6 +231,7 @@ pub(super) mod tests {
             r#"{"version":1,"name":"one","for":"nick","purpose":"a rehearsal","release":"firefox-83.0b3-build1","template":"mozilla","created":"2026-11-20T12:00:00.000Z","due":"2026-11-27T12:00:00.000Z","owner":"nick@desk"}"#
         );
         assert_eq!(Lease::from_label(Some(&label)), Ok(lease.clone()));
+        assert_eq!(lease.span(), Duration::from_hours(7 * 24));
         // What this version does not know does not matter to it.
         let more = label.replace("\"version\":1", "\"version\":1,\"colour\":\"red\"");
         assert_eq!(Lease::from_label(Some(&more)), Ok(lease));
@@ -226,6 +245,16 @@ pub(super) mod tests {
         for text in ["", "{}", "[]", "{\"version\":1}", "{\"version\":-1}"] {
             assert!(matches!(Lease::from_label(Some(text)), Err(InvalidLease::Broken(_))), "{text}");
         }
+    }
+
+    #[test]
+    fn a_lease_ends_at_a_time_that_can_be_told() {
+        let now = Timestamp::parse_iso("2026-11-20T12:00:00Z").expect("a time");
+        let due = |span| Lease::due_after(now, span).map(|due| due.iso().to_string());
+        assert_eq!(due(Duration::from_hours(24)).as_deref(), Some("2026-11-21T12:00:00.000Z"));
+        assert_eq!(due(Lease::LONGEST).as_deref(), Some("2036-11-17T12:00:00.000Z"));
+        assert_eq!(due(Lease::LONGEST + Duration::from_secs(1)), None);
+        assert_eq!(due(Duration::MAX), None);
     }
 
     #[test]

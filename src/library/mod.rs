@@ -28,17 +28,17 @@ mod variables;
 pub use card::{Card, InvalidCard};
 pub use catalogue::{BUILT_IN, Catalogue, Companion, Cpus, Health, InvalidCatalogue, Seed, Template};
 pub use doctor::{Finding, Patient, Remedy, findings};
-pub use inventory::{Container, HealthState, Inventory, Loan, Network, Published, Run, Volume};
+pub use inventory::{Claim, Container, HealthState, Inventory, Loan, Network, Published, Run, Volume};
 pub use labels::Labels;
 pub use lease::{InvalidLease, Lease, Standing};
 pub use maker::Maker;
 pub use name::{InvalidStageName, StageName};
 pub use placeholder::InvalidPlaceholder;
-pub use plan::{Checkout, Plan, Source, Unplannable};
+pub use plan::{ACCOUNT_FILE, Checkout, Plan, Source, Unplannable};
 pub use spec::{ContainerSpec, Mounted, Port, Probe, Restart};
 pub use step::{Step, Undo};
 pub use sweep::{Action, action};
-pub use variables::{Address, Group, Variable, shell, variables};
+pub use variables::{Account, Address, Group, Keys, Variable, shell, variables};
 
 /// The snapshot that a checkout makes when everything is ready: what `reset` goes back to.
 pub const FIRST_SNAPSHOT: &str = "checkout";

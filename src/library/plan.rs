@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::FIRST_SNAPSHOT;
 use super::card::Card;
-use super::catalogue::{Companion, Health, STORE, Template};
+use super::catalogue::{Companion, Health, STORE, Seed, Template};
 use super::labels::{self, Labels, Role};
 use super::lease::Lease;
 use super::name::StageName;
@@ -109,6 +109,9 @@ pub(super) const PORT: u16 = 8000;
 pub(super) const VOLUME_AT: &str = "/data";
 /// Where a store's data folder is in its volume.
 pub(super) const DATA_FOLDER: &str = "stage";
+/// Where the key file of a stage's service account is: beside its data folder, so that it is neither
+/// forked nor exported.
+pub const ACCOUNT_FILE: &str = "/data/gcs-account.json";
 /// Where a template's configuration is in its volume.
 const CONFIG_FILE: &str = "understudy.toml";
 /// The user of the image.
@@ -136,6 +139,16 @@ impl Checkout {
             created: self.now,
             due: self.due,
             owner: self.owner.clone(),
+            seeded: !self.seeds().is_empty(),
+        }
+    }
+
+    /// What is copied in. A fork has the content of its snapshot: what was deleted or changed there
+    /// must not come back.
+    fn seeds(&self) -> &[Seed] {
+        match &self.source {
+            Source::Template => &self.template.seed,
+            Source::Fork { .. } => &[],
         }
     }
 
@@ -154,7 +167,8 @@ impl Checkout {
             .in_order()
             .map_err(|names| Unplannable::Circle(names.join(", ")))?
             .into_iter()
-            .map(|(name, companion)| Ok((self.companion(name, companion)?, companion)))
+            .zip(1_u32..)
+            .map(|((name, companion), order)| Ok((self.companion(name, companion, order)?, companion)))
             .collect::<Result<Vec<_>, Unplannable>>()?;
 
         let mut steps = vec![Step::FindImage(self.store_image())];
@@ -174,8 +188,10 @@ impl Checkout {
         }));
         steps.push(Step::Start { container: store.clone() });
         steps.push(Step::AwaitHealth { container: store.clone() });
-        let seeds = self.template.seed.iter().cloned();
+        let seeds = self.seeds().iter().cloned();
         steps.extend(seeds.map(|seed| Step::Seed { container: store.clone(), seed }));
+        let file = ACCOUNT_FILE.to_owned();
+        steps.push(Step::MakeAccount { container: store.clone(), file });
         for (spec, companion) in companions {
             let container = spec.name.clone();
             steps.push(Step::MakeContainer(Box::new(spec)));
@@ -250,10 +266,11 @@ impl Checkout {
         })
     }
 
-    fn companion(&self, name: &str, companion: &Companion) -> Result<ContainerSpec, Unplannable> {
+    fn companion(&self, name: &str, companion: &Companion, order: u32) -> Result<ContainerSpec, Unplannable> {
         let span = |span: Option<Span>, default| span.map_or(Duration::from_secs(default), Span::duration);
         let mut labels = self.labels(Role::Companion);
         labels.insert(labels::COMPANION.to_owned(), name.to_owned());
+        labels.insert(labels::ORDER.to_owned(), order.to_string());
         let command = |parts: &[String]| -> Result<Vec<String>, InvalidPlaceholder> {
             parts.iter().map(|part| placeholder::filled(part, &self.values())).collect()
         };

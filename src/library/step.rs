@@ -65,6 +65,13 @@ pub enum Step {
         /// What.
         seed: Seed,
     },
+    /// The key file of a service account, for clients of Google Cloud Storage.
+    MakeAccount {
+        /// The store's container.
+        container: String,
+        /// The file, in the container.
+        file: String,
+    },
     /// The snapshot that `reset` goes back to.
     Snapshot {
         /// The store's container.
@@ -92,6 +99,15 @@ pub enum Undo {
     Network(String),
 }
 
+impl Undo {
+    /// The name of what goes.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Container(name) | Self::Volume(name) | Self::Network(name) => name,
+        }
+    }
+}
+
 impl Step {
     /// What takes it back, done or half done.
     pub fn undo(&self) -> Option<Undo> {
@@ -101,6 +117,7 @@ impl Step {
             | Self::Start { .. }
             | Self::AwaitHealth { .. }
             | Self::Seed { .. }
+            | Self::MakeAccount { .. }
             | Self::Snapshot { .. } => None,
             Self::MakeVolume { name, .. } | Self::MakeCard { name, .. } => Some(Undo::Volume(name.clone())),
             Self::MakeNetwork { name, .. } => Some(Undo::Network(name.clone())),
@@ -121,6 +138,7 @@ impl Step {
             Self::Start { container } => format!("start {container}"),
             Self::AwaitHealth { container } => format!("wait until {container} is healthy"),
             Self::Seed { seed, .. } => format!("copy {} to {}", seed.from, seed.bucket),
+            Self::MakeAccount { .. } => "make a service account".to_owned(),
             Self::Snapshot { snapshot, .. } => format!("make the snapshot {snapshot}"),
             Self::MakeCard { name, .. } => format!("write the card {name}"),
         }

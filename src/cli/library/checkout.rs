@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::lookup::{Told, minute};
-use super::{Inventory, Loan, Named, StageName, with};
+use super::lookup::{Told, minute, warn_of_address};
+use super::{Inventory, Lease, Loan, Named, StageName, with};
 use crate::cli::failure::{Failure, complain};
 use crate::cli::{json_text, plain, print};
 use crate::clock::Clock;
@@ -94,6 +94,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Result<Ex
             Failure::Refused(format!("{} was removed as soon as it was made", arguments.named.name))
         })
     })?;
+    warn_of_address(&loan);
     print(&if arguments.json { json_text(&Told::of(&loan, Clock::System.now())) } else { welcome(&loan) })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -120,11 +121,15 @@ fn taken_by(loan: &Loan) -> Failure {
                 minute(card.due)
             )
         }
-        (Ok(lease), None) => format!(
-            "{name} is being checked out for {} right now, or that was killed: see `understudy library doctor`",
-            plain(&lease.person)
-        ),
-        (Err(error), _) => format!("{name} is there, but {error}: see `understudy library doctor`"),
+        (Ok(lease), None) => {
+            let doing = if loan.claim.is_some() { "returned" } else { "checked out" };
+            let person = plain(&lease.person);
+            format!(
+                "{name} is being {doing} for {person} right now, or that was killed: \
+                 see `understudy library doctor {name}`"
+            )
+        }
+        (Err(error), _) => format!("{name} is there, but {error}: see `understudy library doctor {name}`"),
     };
     Failure::Refused(words)
 }
@@ -168,7 +173,7 @@ fn plan(
         template,
         source,
         now,
-        due: later(now, span),
+        due: due(now, span)?,
         owner: format!("{user}@{machine}"),
         image: arguments.image.clone(),
         port: arguments.port,
@@ -214,10 +219,12 @@ fn variable<'environment>(
     names.iter().find_map(|name| environment.get(*name)).map(String::as_str).filter(|text| !text.is_empty())
 }
 
-/// So much later.
-pub(super) fn later(time: Timestamp, span: Duration) -> Timestamp {
-    let ms = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
-    Timestamp::from_ms(time.as_ms().saturating_add(ms))
+/// When a lease ends that begins now.
+pub(super) fn due(now: Timestamp, span: Duration) -> Result<Timestamp, Failure> {
+    Lease::due_after(now, span).ok_or_else(|| {
+        let days = Lease::LONGEST.as_secs() / (24 * 3600);
+        Failure::Usage(format!("--due: a lease lasts {days}d at the most; `renew` makes it longer later"))
+    })
 }
 
 fn welcome(loan: &Loan) -> String {

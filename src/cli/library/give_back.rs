@@ -7,10 +7,11 @@ use clap::Args;
 use indicatif::HumanBytes;
 use serde_json::{Value, json};
 
-use super::lookup::{find, state, store};
+use super::lookup::{find, state, store, unheld};
 use super::{Loan, Named, with};
 use crate::cli::failure::{Failure, chain, complain};
 use crate::cli::{json_text, print};
+use crate::clock::Clock;
 use crate::config::Environment;
 use crate::library::Run;
 use crate::library::engine::Engine;
@@ -46,11 +47,8 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Result<Ex
     let name = &arguments.named.name;
     let returned = with(environment, async |engine| {
         let loan = find(&engine.inventory().await?, name)?;
-        if loan.card.is_none() {
-            let words = format!("{name} is half-made, or being made or returned right now");
-            return Err(Failure::Refused(format!(
-                "{words}: `understudy library doctor --fix` clears it away"
-            )));
+        if loan.card.is_none() && loan.broken_cards.is_empty() {
+            return Err(unheld(&loan));
         }
         give_back(engine, &loan, arguments.keep_export.as_deref(), arguments.json).await
     })?;
@@ -92,7 +90,7 @@ pub(super) async fn give_back(
         Some(path) => Some(export(engine, loan, path).await?),
         None => None,
     };
-    engine.remove(loan).await?;
+    engine.remove(loan, Clock::System.now()).await?;
     Ok(Returned { receipt, export })
 }
 

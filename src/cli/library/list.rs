@@ -98,6 +98,6 @@ fn row(loan: &Loan, now: Timestamp) -> [String; 6] {
         lease.and_then(|lease| lease.release.as_deref()).map_or_else(|| "-".to_owned(), plain),
         state(loan).to_owned(),
         due,
-        loan.address().map_or_else(|| "-".to_owned(), |address| address.to_string()),
+        loan.address().map_or_else(|| "-".to_owned(), |address| address.authority()),
     ]
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{Card, Inventory, Lease, Loan, StageName};
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, complain};
 use crate::library::{HealthState, InvalidLease, Run, Standing};
 use crate::model::Timestamp;
 
@@ -32,25 +32,31 @@ pub(super) fn find(inventory: &Inventory, name: &StageName) -> Result<Loan, Fail
 pub(super) fn held(inventory: &Inventory, name: &StageName) -> Result<Held, Failure> {
     let loan = find(inventory, name)?;
     let lease = loan.lease.clone().map_err(|error| unreadable(name, &error))?;
-    let Some(card) = loan.card.clone() else {
-        let what = loan.broken_cards.first().map_or_else(
-            || "it is half-made, or being made or returned right now".to_owned(),
-            ToString::to_string,
-        );
-        return Err(Failure::Usage(format!("{name}: {what}: see `understudy library doctor`")));
-    };
+    let Some(card) = loan.card.clone() else { return Err(unheld(&loan)) };
     Ok(Held { loan, lease, card })
+}
+
+/// Why a stage without a card that counts is nobody's.
+pub(super) fn unheld(loan: &Loan) -> Failure {
+    let name = &loan.name;
+    let what = match (loan.broken_cards.first(), &loan.claim) {
+        (Some(broken), _) => broken.to_string(),
+        (None, Some(_)) => "it is being returned right now, or that was ended".to_owned(),
+        (None, None) => "it is being checked out right now, or that was ended".to_owned(),
+    };
+    Failure::Refused(format!("{name}: {what}: see `understudy library doctor {name}`"))
 }
 
 /// The container that serves a stage.
 pub(super) fn store(loan: &Loan) -> Result<String, Failure> {
     loan.store.as_ref().map(|store| store.name.clone()).ok_or_else(|| {
-        Failure::Usage(format!("the container of {} is gone: see `understudy library doctor`", loan.name))
+        let name = &loan.name;
+        Failure::Refused(format!("the container of {name} is gone: see `understudy library doctor {name}`"))
     })
 }
 
 fn unreadable(name: &StageName, error: &InvalidLease) -> Failure {
-    Failure::Usage(format!("{name}: {error}: see `understudy library doctor`"))
+    Failure::Refused(format!("{name}: {error}: see `understudy library doctor {name}`"))
 }
 
 /// A stage, as `--json` tells it.
@@ -64,6 +70,10 @@ pub(super) struct Told<'loan> {
     pub(super) due: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) renewals: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) warned: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) stopped: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -98,7 +108,9 @@ impl<'loan> Told<'loan> {
             standing: card.map(|card| Standing::of(card.due, now, GRACE)),
             due: card.map(|card| card.due.iso().to_string()),
             renewals: card.map(|card| card.renewals),
-            url: loan.address().map(|address| crate::library::Address::Machine(address).url()),
+            warned: card.and_then(|card| card.warned).map(|time| time.iso().to_string()),
+            stopped: card.and_then(|card| card.stopped).map(|time| time.iso().to_string()),
+            url: loan.address().map(|address| address.url()),
             image: loan.store.as_ref().map(|store| store.image.as_str()),
             lease: loan.lease.as_ref().ok(),
             companions: loan.companions.iter().map(companion).collect(),
@@ -126,6 +138,18 @@ fn words(run: Run, health: HealthState) -> &'static str {
         (Run::Paused, _) => "paused",
         (Run::Created | Run::Exited, _) => "stopped",
         (Run::Dead, _) => "dead",
+    }
+}
+
+/// Says so where a stage's address leads to it only from another machine.
+pub(super) fn warn_of_address(loan: &Loan) {
+    let Some(address) = loan.address() else { return };
+    if let Some(machine) = address.only_from() {
+        let (name, at) = (&loan.name, address.authority());
+        complain(&format!(
+            "understudy: {at} is on {machine}, and open to that machine only: forward it (ssh -L {at}:{at} \
+             {machine}), or check {name} out with --publish-on 0.0.0.0"
+        ));
     }
 }
 

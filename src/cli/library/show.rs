@@ -4,17 +4,22 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::lookup::{Told, find, held, minute, store};
-use super::{Named, with};
+use super::lookup::{Told, find, held, minute, store, warn_of_address};
+use super::{Loan, Named, with};
 use crate::cli::failure::Failure;
 use crate::cli::{json_text, plain, print};
 use crate::clock::Clock;
 use crate::config::Environment;
-use crate::library::{Address, Group, Variable, shell, variables};
+use crate::library::engine::Engine;
+use crate::library::{ACCOUNT_FILE, Account, Address, Group, Keys, Variable, shell, variables};
 use crate::model::{AccessKeyId, SecretKey};
 
 /// The arguments of `library show`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  understudy library show nick-83
+  understudy library show nick-83 --json | jq -r .url")]
 pub(in crate::cli) struct Show {
     #[command(flatten)]
     named: Named,
@@ -55,7 +60,7 @@ pub(super) fn show(arguments: &Show, environment: &Environment) -> Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
-fn text(told: &Told<'_>, loan: &crate::library::Loan) -> String {
+fn text(told: &Told<'_>, loan: &Loan) -> String {
     let mut lines = vec![("name", loan.name.to_string()), ("state", told.state.to_owned())];
     if let Some(lease) = told.lease {
         lines.push(("for", plain(&lease.person)));
@@ -63,7 +68,7 @@ fn text(told: &Told<'_>, loan: &crate::library::Loan) -> String {
         lines.extend(lease.release.as_ref().map(|release| ("release", plain(release))));
         lines.push(("template", plain(&lease.template)));
         lines.extend(lease.from.as_ref().map(|from| ("forked from", plain(from))));
-        lines.push(("checked out", format!("{} by {}", minute(lease.created), plain(&lease.owner))));
+        lines.push(("checked out", format!("{} UTC by {}", minute(lease.created), plain(&lease.owner))));
     }
     if let (Some(card), Some(standing)) = (&loan.card, told.standing) {
         let renewed = match card.renewals {
@@ -71,7 +76,10 @@ fn text(told: &Told<'_>, loan: &crate::library::Loan) -> String {
             1 => ", renewed once".to_owned(),
             times => format!(", renewed {times} times"),
         };
-        lines.push(("due", format!("{} ({}{renewed})", minute(card.due), standing.words())));
+        lines.push(("due", format!("{} UTC ({}{renewed})", minute(card.due), standing.words())));
+        let swept = |time| format!("{} UTC, by a sweep", minute(time));
+        lines.extend(card.warned.map(|time| ("warned", swept(time))));
+        lines.extend(card.stopped.map(|time| ("stopped", swept(time))));
     }
     lines.extend(told.url.clone().map(|url| ("address", url)));
     lines.extend(loan.networks.first().map(|network| ("network", format!("{} (store:8000)", network.name))));
@@ -89,27 +97,20 @@ fn text(told: &Told<'_>, loan: &crate::library::Loan) -> String {
 
 /// Prints the variables of a stage.
 pub(super) fn env(arguments: &Env, environment: &Environment) -> Result<ExitCode, Failure> {
-    let (loan, own) = with(environment, async |engine| {
+    let (loan, keys) = with(environment, async |engine| {
         let held = held(&engine.inventory().await?, &arguments.named.name)?;
-        let own = engine.environment(&store(&held.loan)?).await?;
-        Ok((held.loan, own))
+        let keys = keys(engine, &held.loan).await?;
+        Ok((held.loan, keys))
     })?;
-    let keys = (
-        own.get("UNDERSTUDY_ACCESS_KEY_ID").and_then(|text| AccessKeyId::parse(text)),
-        own.get("UNDERSTUDY_SECRET_ACCESS_KEY").and_then(|text| SecretKey::parse(text)),
-    );
-    let (Some(id), Some(secret)) = keys else {
-        return Err(Failure::Usage(format!("the container of {} has no keys in its environment", loan.name)));
-    };
     let address = match loan.address() {
         _ if arguments.inside => Address::Network,
-        Some(address) => Address::Machine(address),
-        None => {
-            let advice = format!("{} does not run, so that it has no address here", loan.name);
-            return Err(Failure::Usage(format!("{advice}: `understudy library doctor --fix` starts it")));
-        }
+        Some(address) => address,
+        None => return Err(without_address(&loan)),
     };
-    let all = variables(&address, &id, &secret);
+    if !arguments.inside {
+        warn_of_address(&loan);
+    }
+    let all = variables(&address, &keys);
     let text = if arguments.json {
         let pairs: serde_json::Map<_, _> =
             all.iter().map(|variable| (variable.name.to_owned(), variable.value.clone().into())).collect();
@@ -121,6 +122,30 @@ pub(super) fn env(arguments: &Env, environment: &Environment) -> Result<ExitCode
     };
     print(&text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The keys of a stage: they are nowhere but in its container and its volume.
+async fn keys(engine: &Engine, loan: &Loan) -> Result<Keys, Failure> {
+    let container = store(loan)?;
+    let own = engine.environment(&container).await?;
+    let id = own.get("UNDERSTUDY_ACCESS_KEY_ID").and_then(|text| AccessKeyId::parse(text));
+    let secret = own.get("UNDERSTUDY_SECRET_ACCESS_KEY").and_then(|text| SecretKey::parse(text));
+    let (Some(access_key_id), Some(secret_key)) = (id, secret) else {
+        let words = format!("the container {container} has no keys in its environment");
+        return Err(Failure::Refused(format!("{words}: return {} and check it out again", loan.name)));
+    };
+    let account = engine.read_file(&container, ACCOUNT_FILE).await?;
+    let account = account.as_deref().and_then(Account::parse);
+    Ok(Keys { access_key_id, secret_key, account })
+}
+
+fn without_address(loan: &Loan) -> Failure {
+    let name = &loan.name;
+    let was_stopped = loan.card.as_ref().is_some_and(|card| card.stopped.is_some());
+    let command = if was_stopped { format!("renew {name}") } else { format!("doctor --fix {name}") };
+    Failure::Refused(format!(
+        "{name} does not run, so that it has no address here: `understudy library {command}` starts it"
+    ))
 }
 
 /// With a comment before each group; a shell takes this, too.

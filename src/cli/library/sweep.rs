@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::give_back::give_back;
 use super::lookup::minute;
@@ -12,9 +13,8 @@ use crate::cli::failure::{Failure, chain, complain};
 use crate::cli::{json_line, plain, print};
 use crate::clock::Clock;
 use crate::config::{Environment, Span};
-use crate::library::engine::Engine;
+use crate::library::engine::{Engine, Error};
 use crate::library::{Action, StageName, action};
-use crate::model::Timestamp;
 
 /// The arguments of `library sweep`.
 #[derive(Debug, Args)]
@@ -54,18 +54,19 @@ struct Told<'loan> {
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    receipt: Option<serde_json::Value>,
+    receipt: Option<Value>,
 }
 
 /// Sweeps.
 pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Result<ExitCode, Failure> {
-    let now = Clock::System.now();
     let all_done = with(environment, async |engine| {
         let mut all_done = true;
-        for loan in engine.inventory().await?.loans() {
-            if !arguments.names.is_empty() && !arguments.names.contains(&loan.name) {
-                continue;
-            }
+        let loans = engine.inventory().await?.loans();
+        let names = loans.into_iter().map(|loan| loan.name);
+        for name in names.filter(|name| arguments.names.is_empty() || arguments.names.contains(name)) {
+            // A return takes its time, and who renews meanwhile shall keep the next one.
+            let Some(loan) = engine.inventory().await?.loan(&name) else { continue };
+            let now = Clock::System.now();
             let Some(card) = &loan.card else { continue };
             let Some(action) = action(card, now, arguments.grace.duration()) else { continue };
             let mut told = Told {
@@ -78,8 +79,10 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Result<Ex
                 receipt: None,
             };
             if !arguments.dry_run {
-                match act(engine, &loan, card, action, now).await {
+                match act(engine, &loan, card, action, arguments.json).await {
                     Ok(receipt) => (told.done, told.receipt) = (true, receipt),
+                    // It was renewed or returned just now; the next sweep sees what is left to do.
+                    Err(Failure::Library(Error::Raced(_))) => continue,
                     Err(failure) => (all_done, told.error) = (false, Some(chain(&failure))),
                 }
             }
@@ -96,10 +99,13 @@ async fn act(
     loan: &Loan,
     card: &Card,
     action: Action,
-    now: Timestamp,
-) -> Result<Option<serde_json::Value>, Failure> {
+    json: bool,
+) -> Result<Option<Value>, Failure> {
+    let now = Clock::System.now();
     match action {
-        Action::Warn => engine.write_card(loan, &card.with_warning(now)).await?,
+        Action::Warn => {
+            engine.write_card(loan, &card.with_warning(now)).await?;
+        }
         Action::Stop => {
             // The card first: whoever looks in between sees that it is meant to be stopped.
             engine.write_card(loan, &card.with_stop(now)).await?;
@@ -108,9 +114,9 @@ async fn act(
             }
         }
         Action::Return => {
-            let returned = give_back(engine, loan, None, true).await?;
+            let returned = give_back(engine, loan, None, json).await?;
             match returned.receipt {
-                Ok(text) => return Ok(serde_json::from_str(&text).ok()),
+                Ok(text) => return Ok(serde_json::from_str(&text).ok().or(Some(Value::String(text)))),
                 Err(reason) => complain(&format!("understudy: {}: there is no receipt: {reason}", loan.name)),
             }
         }
@@ -122,7 +128,7 @@ fn text(told: &Told<'_>, card: &Card, arguments: &Arguments) -> String {
     let (name, due) = (told.name, minute(card.due));
     let person = told.person.map_or_else(|| "somebody".to_owned(), plain);
     if let Some(error) = &told.error {
-        return format!("{name} is overdue since {due}, for {person}: {error}\n");
+        return format!("{name} is overdue since {due} UTC, for {person}: {error}\n");
     }
     let words = match (told.action, arguments.dry_run) {
         (Action::Warn, _) => "return it or renew it",
@@ -131,6 +137,6 @@ fn text(told: &Told<'_>, card: &Card, arguments: &Arguments) -> String {
         (Action::Return, false) => "it is returned",
         (Action::Return, true) => "it would be returned",
     };
-    let receipt = told.receipt.as_ref().map_or_else(String::new, |receipt| format!("  receipt: {receipt}\n"));
+    let receipt = told.receipt.as_ref().and_then(Value::as_str).unwrap_or_default();
     format!("{name} is overdue since {due} UTC, for {person}: {words}\n{receipt}")
 }

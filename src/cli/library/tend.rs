@@ -6,14 +6,15 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::json;
 
-use super::checkout::later;
+use super::checkout::due;
 use super::lookup::{find, held, minute, store};
-use super::{Named, with};
-use crate::cli::failure::Failure;
+use super::{Loan, Named, with};
+use crate::cli::failure::{Failure, chain};
 use crate::cli::{json_text, print};
 use crate::clock::Clock;
 use crate::config::{Environment, Span};
-use crate::library::{FIRST_SNAPSHOT, Remedy};
+use crate::library::FIRST_SNAPSHOT;
+use crate::library::engine::Engine;
 
 /// The arguments of `library renew`.
 #[derive(Debug, Args)]
@@ -26,9 +27,9 @@ Examples:
 pub(in crate::cli) struct Renew {
     #[command(flatten)]
     named: Named,
-    /// For how long, from now
-    #[arg(long, value_name = "TIME", default_value = "7d")]
-    due: Span,
+    /// For how long, from now [default: as long as at first, but never shorter than it is already]
+    #[arg(long, value_name = "TIME")]
+    due: Option<Span>,
     /// What came of it as JSON
     #[arg(long)]
     json: bool,
@@ -55,6 +56,10 @@ pub(in crate::cli) struct Reset {
 
 /// The arguments of `library logs`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  understudy library logs nick-83 --tail 50
+  understudy library logs nick-83 --follow --companion balrog")]
 pub(in crate::cli) struct Logs {
     #[command(flatten)]
     named: Named,
@@ -72,17 +77,24 @@ pub(in crate::cli) struct Logs {
 /// Keeps a stage for longer.
 pub(super) fn renew(arguments: &Renew, environment: &Environment) -> Result<ExitCode, Failure> {
     let name = &arguments.named.name;
-    let due = later(Clock::System.now(), arguments.due.duration());
-    with(environment, async |engine| {
+    let due = with(environment, async |engine| {
         let held = held(&engine.inventory().await?, name)?;
+        let now = Clock::System.now();
+        let due = match arguments.due {
+            Some(span) => due(now, span.duration())?,
+            None => due(now, held.lease.span())?.max(held.card.due),
+        };
         engine.write_card(&held.loan, &held.card.renewed(due)).await?;
         if held.card.stopped.is_some() {
-            for container in held.loan.store.iter().chain(&held.loan.companions) {
-                engine.mend(&Remedy::StartContainer(container.name.clone())).await?;
-            }
-            engine.await_health(&store(&held.loan)?).await?;
+            wake(engine, &held.loan).await.map_err(|failure| {
+                let until = minute(due);
+                Failure::Refused(format!(
+                    "{name} is yours until {until} UTC, but it cannot be started: {}",
+                    chain(&failure)
+                ))
+            })?;
         }
-        Ok(())
+        Ok(due)
     })?;
     print(&if arguments.json {
         json_text(&json!({ "name": name, "due": due.iso().to_string() }))
@@ -90,6 +102,17 @@ pub(super) fn renew(arguments: &Renew, environment: &Environment) -> Result<Exit
         format!("{name} is yours until {} UTC\n", minute(due))
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Starts the containers of a stage in the order of its checkout, each when those before it are well.
+async fn wake(engine: &Engine, loan: &Loan) -> Result<(), Failure> {
+    let store = store(loan)?;
+    let companions = loan.companions.iter().map(|container| container.name.clone());
+    for container in std::iter::once(store).chain(companions) {
+        engine.start(&container).await?;
+        engine.await_health(&container).await?;
+    }
+    Ok(())
 }
 
 /// Takes a stage back to a snapshot.

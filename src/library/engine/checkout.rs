@@ -2,15 +2,16 @@
 
 use bollard::models::NetworkCreateRequest;
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, InspectContainerOptions, ListNetworksOptionsBuilder,
+    CreateContainerOptionsBuilder, ListContainersOptionsBuilder, ListNetworksOptionsBuilder,
 };
 
+use super::exec::succeeded;
 use super::{Engine, Error, labelled, translate};
 use crate::library::labels::{self, Labels};
 use crate::library::plan::Plan;
 use crate::library::spec::ContainerSpec;
 use crate::library::step::{Step, Undo};
-use crate::library::{Remedy, Seed};
+use crate::library::{Address, Remedy, Seed};
 
 impl Engine {
     /// Takes all steps, and tells each before it is taken. If one fails, or the person who waits
@@ -60,7 +61,7 @@ impl Engine {
             }
             Step::MakeVolume { name, labels } => self.take_lock(&plan.name, name, labels).await,
             Step::MakeNetwork { name, labels } => self.make_network(name, labels).await,
-            Step::MakeContainer(spec) => self.make_container(spec).await,
+            Step::MakeContainer(spec) => self.make_container(spec).await.map(drop),
             Step::Fork { helper, stage, snapshot, volume } => {
                 self.fork(helper, &stage.thing(), snapshot, volume).await
             }
@@ -70,18 +71,13 @@ impl Engine {
             Step::Start { container } => self.start(container).await,
             Step::AwaitHealth { container } => self.await_health(container).await,
             Step::Seed { container, seed } => self.seed(container, seed).await,
+            Step::MakeAccount { container, file } => {
+                let url = Address::Network.url();
+                let make = ["credential", "gcs", "--name", "beetmover", "--out", file, "--endpoint", &url];
+                self.done_if_known(container, &make).await
+            }
             Step::Snapshot { container, snapshot } => {
-                let ran = self.run_in(container, &["snapshot", "create", snapshot]).await?;
-                // An image from before snapshots makes a stage all the same; `reset` says what it lacks.
-                if ran.code == 0 || ran.is_unknown() {
-                    return Ok(());
-                }
-                Err(Error::Command {
-                    command: "snapshot create".to_owned(),
-                    container: container.clone(),
-                    code: ran.code,
-                    text: ran.complaints.trim().to_owned(),
-                })
+                self.done_if_known(container, &["snapshot", "create", snapshot]).await
             }
             Step::MakeCard { name, labels } => {
                 let there = self.make_volume(name, labels).await?;
@@ -93,6 +89,13 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// Runs what an older image may not know: the stage is one all the same, and who asks for what it
+    /// lacks is told.
+    async fn done_if_known(&self, container: &str, arguments: &[&str]) -> Result<(), Error> {
+        let ran = self.run_in(container, arguments).await?;
+        if ran.is_unknown() { Ok(()) } else { succeeded(container, arguments, ran).map(drop) }
     }
 
     async fn make_network(&self, name: &str, labels: &Labels) -> Result<(), Error> {
@@ -114,11 +117,12 @@ impl Engine {
         made.map(drop).map_err(self.failed(format!("make the network {name}")))
     }
 
-    pub(super) async fn make_container(&self, spec: &ContainerSpec) -> Result<(), Error> {
+    /// Makes a container and gives its id.
+    pub(super) async fn make_container(&self, spec: &ContainerSpec) -> Result<String, Error> {
         let options = CreateContainerOptionsBuilder::default().name(&spec.name).build();
         let body = translate::body(spec, self.speaks(1, 44));
         match self.docker.create_container(Some(options), body).await {
-            Ok(_) => Ok(()),
+            Ok(made) => Ok(made.id),
             // The lock is ours, so whoever has this name is not of the library.
             Err(bollard::errors::Error::DockerResponseServerError { status_code: 409, .. }) => {
                 Err(Error::Alien { what: "container", name: spec.name.clone() })
@@ -137,14 +141,17 @@ impl Engine {
     async fn take_back(&self, plan: &Plan, begun: &[&Step]) -> Vec<String> {
         let mut left = Vec::new();
         for undo in begun.iter().rev().filter_map(|step| step.undo()) {
-            let Ok(remedies) = self.remedies(plan, &undo).await else {
-                left.push(name(&undo).to_owned());
-                continue;
-            };
-            for remedy in remedies {
-                if self.mend(&remedy).await.is_err() {
-                    left.push(name(&undo).to_owned());
+            let mut removed = Ok(());
+            match self.remedies(plan, &undo).await {
+                Err(error) => removed = Err(error),
+                Ok(remedies) => {
+                    for remedy in remedies {
+                        removed = removed.and(self.mend(&remedy).await);
+                    }
                 }
+            }
+            if removed.is_err() {
+                left.push(undo.name().to_owned());
             }
         }
         left
@@ -152,34 +159,26 @@ impl Engine {
 
     /// What takes a step back: nothing where the thing is not there or is not this checkout's.
     async fn remedies(&self, plan: &Plan, undo: &Undo) -> Result<Vec<Remedy>, Error> {
-        let own = |labels: Option<std::collections::HashMap<String, String>>| {
-            labels.is_some_and(|labels| labels.get(labels::CHECKOUT) == Some(&plan.checkout))
-        };
-        let found = match undo {
+        let filters = labelled(&format!("{}={}", labels::CHECKOUT, plan.checkout));
+        let failed = self.failed("look at what was made");
+        match undo {
             Undo::Container(name) => {
-                let looked = self.docker.inspect_container(name, None::<InspectContainerOptions>).await;
-                looked
-                    .map(|found| found.config.is_some_and(|config| own(config.labels)))
-                    .map(|own| own.then(|| Remedy::RemoveContainer(name.clone())).into_iter().collect())
+                let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
+                let found = self.docker.list_containers(Some(options)).await.map_err(failed)?;
+                let found = found.into_iter().map(translate::container);
+                Ok(found.filter(|found| found.name == *name).map(|found| Remedy::removal(&found)).collect())
             }
-            Undo::Volume(name) => self
-                .docker
-                .inspect_volume(name)
-                .await
-                .map(|found| own(Some(found.labels)))
-                .map(|own| own.then(|| Remedy::RemoveVolume(name.clone())).into_iter().collect()),
+            Undo::Volume(name) => {
+                let checkout = Some(plan.checkout.clone());
+                Ok(vec![Remedy::RemoveVolume { name: name.clone(), checkout }])
+            }
             Undo::Network(name) => {
-                let filters = labelled(&format!("{}={}", labels::CHECKOUT, plan.checkout));
                 let options = ListNetworksOptionsBuilder::default().filters(&filters).build();
-                self.docker.list_networks(Some(options)).await.map(|networks| {
-                    let named = networks.into_iter().filter(|network| network.name.as_ref() == Some(name));
-                    named.filter_map(|network| network.id).map(Remedy::RemoveNetwork).collect()
-                })
+                let found = self.docker.list_networks(Some(options)).await.map_err(failed)?;
+                let ids = found.into_iter().filter(|found| found.name.as_ref() == Some(name));
+                let removal = |id| Remedy::RemoveNetwork { name: name.clone(), id };
+                Ok(ids.filter_map(|found| found.id).map(removal).collect())
             }
-        };
-        match found {
-            Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => Ok(Vec::new()),
-            found => found.map_err(self.failed("look at what was made")),
         }
     }
 }
@@ -187,7 +186,11 @@ impl Engine {
 /// Steps that wait for something else than the engine, and leave nothing that is not known.
 fn is_long(step: &Step) -> bool {
     match step {
-        Step::Fork { .. } | Step::AwaitHealth { .. } | Step::Seed { .. } | Step::Snapshot { .. } => true,
+        Step::Fork { .. }
+        | Step::AwaitHealth { .. }
+        | Step::Seed { .. }
+        | Step::MakeAccount { .. }
+        | Step::Snapshot { .. } => true,
         Step::FindImage(_)
         | Step::MakeVolume { .. }
         | Step::MakeNetwork { .. }
@@ -195,12 +198,6 @@ fn is_long(step: &Step) -> bool {
         | Step::PutFile { .. }
         | Step::Start { .. }
         | Step::MakeCard { .. } => false,
-    }
-}
-
-fn name(undo: &Undo) -> &str {
-    match undo {
-        Undo::Container(name) | Undo::Volume(name) | Undo::Network(name) => name,
     }
 }
 

@@ -91,6 +91,11 @@ pub enum Error {
     /// Somebody else wrote a card at the same time.
     #[error("somebody else has just changed the lease of {0}: look at it again")]
     Raced(StageName),
+    /// Somebody else's containers have its volume.
+    #[error(
+        "the volume {0} is used by {1}, which the library did not make: remove that first (docker rm --force {1})"
+    )]
+    InUse(String, String),
     /// It was ended by a signal.
     #[error("interrupted")]
     Interrupted,

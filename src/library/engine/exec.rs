@@ -147,7 +147,7 @@ impl Engine {
 }
 
 /// What a command printed, if it did what it was asked for.
-fn succeeded(container: &str, arguments: &[&str], ran: Ran) -> Result<String, Error> {
+pub(super) fn succeeded(container: &str, arguments: &[&str], ran: Ran) -> Result<String, Error> {
     if ran.code == 0 {
         return Ok(ran.output);
     }

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use bollard::query_parameters::{InspectContainerOptions, WaitContainerOptions};
+use bollard::query_parameters::WaitContainerOptions;
 use futures_util::StreamExt as _;
 
 use super::{Engine, Error};
@@ -13,9 +13,6 @@ use crate::library::spec::{ContainerSpec, Mounted};
 
 /// Where the helper sees the volumes.
 const VOLUMES_AT: &str = "/volumes";
-/// What the helper needs to ask the other stage's server.
-const KEYS: [&str; 2] = ["UNDERSTUDY_ACCESS_KEY_ID", "UNDERSTUDY_SECRET_ACCESS_KEY"];
-
 impl Engine {
     /// Fills `volume` with the content that the stage of the container `source` had at `snapshot`.
     pub(super) async fn fork(
@@ -39,22 +36,18 @@ impl Engine {
         };
         let own = format!("{VOLUME_AT}/{DATA_FOLDER}");
         let command = ["fork", &inside(&from, data_dir), &inside(&to, &own), "--snapshot", snapshot];
-        let keys = KEYS.iter().filter_map(|key| Some(((*key).to_owned(), environment.get(*key)?.clone())));
-        let network =
-            if self.runs(source).await? { format!("container:{source}") } else { "none".to_owned() };
         let spec = ContainerSpec {
             command: command.map(str::to_owned).to_vec(),
-            environment: keys.collect(),
-            // A server that runs is asked on its own loopback address.
-            network: Some((network, Vec::new())),
+            // A snapshot is found by its file: the helper asks nobody, and needs no key.
+            network: Some(("none".to_owned(), Vec::new())),
             mounts: vec![Mounted::Folder { path: parent.display().to_string(), at: VOLUMES_AT.to_owned() }],
             ..helper.clone()
         };
-        self.make_container(&spec).await?;
+        let id = self.make_container(&spec).await?;
         self.start(&spec.name).await?;
         let code = self.end_of(&spec.name).await?;
         let text = self.log_end(&spec.name).await;
-        self.mend(&Remedy::RemoveContainer(spec.name.clone())).await?;
+        self.mend(&Remedy::RemoveContainer { name: spec.name, id }).await?;
         if code == 0 {
             return Ok(());
         }
@@ -71,12 +64,6 @@ impl Engine {
             return Err(Error::Driver(found.name, found.driver));
         }
         Ok(PathBuf::from(found.mountpoint))
-    }
-
-    async fn runs(&self, container: &str) -> Result<bool, Error> {
-        let found = self.docker.inspect_container(container, None::<InspectContainerOptions>).await;
-        let found = found.map_err(self.failed(format!("look at {container}")))?;
-        Ok(found.state.and_then(|state| state.running).unwrap_or(false))
     }
 
     /// The exit code of a container, once it has ended.

@@ -33,6 +33,7 @@ impl Engine {
             labels: network.labels.unwrap_or_default().into_iter().collect(),
         };
         Ok(Inventory {
+            machine: self.machine().map(str::to_owned),
             containers: containers.into_iter().map(translate::container).collect(),
             volumes: volumes.volumes.unwrap_or_default().into_iter().map(volume).collect(),
             networks: networks.into_iter().map(network).collect(),

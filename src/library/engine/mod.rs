@@ -52,12 +52,48 @@ impl Engine {
         (own.major_version, own.minor_version) >= (major, minor)
     }
 
+    /// The machine that it runs on, where that is another one as far as its address tells.
+    fn machine(&self) -> Option<&str> {
+        machine(&self.address)
+    }
+
     fn failed<D: Into<String>>(&self, doing: D) -> impl FnOnce(bollard::errors::Error) -> Error + use<'_, D> {
         move |error| error::failed(&self.address, doing.into(), error)
     }
 }
 
+fn machine(address: &str) -> Option<&str> {
+    let (_, rest) = address.split_once("://").filter(|(scheme, _)| *scheme != "unix")?;
+    let authority = rest.split('/').next().unwrap_or_default();
+    let bracketed = authority.find(']').map(|end| &authority[..=end]);
+    let host = bracketed.or_else(|| authority.split(':').next()).filter(|host| !host.is_empty())?;
+    let ip = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    let is_here = host.eq_ignore_ascii_case("localhost") || ip.is_ok_and(|ip| ip.is_loopback());
+    (!is_here).then_some(host)
+}
+
 /// Filters by one label.
 fn labelled(label: &str) -> std::collections::HashMap<String, Vec<String>> {
     [("label".to_owned(), vec![label.to_owned()])].into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::machine;
+
+    #[test]
+    fn another_machine_is_known_by_the_address_of_its_engine() {
+        for (address, expected) in [
+            ("unix:///var/run/docker.sock", None),
+            ("tcp://127.0.0.1:2375", None),
+            ("tcp://localhost:2375", None),
+            ("tcp://[::1]:2375", None),
+            ("tcp://docker:2375", Some("docker")),
+            ("tcp://10.0.0.7:2375/", Some("10.0.0.7")),
+            ("tcp://[fd00::7]:2375", Some("[fd00::7]")),
+            ("http://build.example", Some("build.example")),
+        ] {
+            assert_eq!(machine(address), expected, "{address}");
+        }
+    }
 }

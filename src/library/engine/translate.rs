@@ -102,6 +102,7 @@ pub(super) fn container(summary: ContainerSummary) -> Container {
         Some(Published { container: port.private_port, host: (ip, port.public_port?).into() })
     });
     Container {
+        id: summary.id.unwrap_or_default(),
         name: name.trim_start_matches('/').to_owned(),
         labels: summary.labels.unwrap_or_default().into_iter().collect(),
         image: summary.image.unwrap_or_default(),
