@@ -113,7 +113,9 @@ pub fn findings(
             "the volume {volume} is empty and bears no labels: an engine leaves that if it is killed while it \
              makes one"
         );
-        let (name, remedies) = (StageName::of_volume(volume)?, vec![Remedy::RemoveVolume(volume.clone())]);
+        // It is no checkout's.
+        let removal = Remedy::RemoveVolume { name: volume.clone(), checkout: None };
+        let (name, remedies) = (StageName::of_volume(volume)?, vec![removal]);
         Some(Finding { name, patient: Patient::BareVolume, words, remedies })
     });
     inventory.loans().iter().flat_map(|loan| of(loan, now, &alive)).chain(bare).collect()
