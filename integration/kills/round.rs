@@ -148,6 +148,11 @@ impl Scene {
         self.desk.heal();
         let when = format!("round {number}, {work:?} and {victim:?}");
         if work == Work::Reset {
+            if victim == Victim::Command {
+                // What it has asked for goes on in the container, and would be done between two reads
+                // or two rounds. This stops the container, and with it whatever runs there.
+                self.desk.fsck(MAIN);
+            }
             self.verify_reset(ended.as_ref(), &when);
         }
         let address = self.desk.address(MAIN);
