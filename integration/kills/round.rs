@@ -166,6 +166,12 @@ impl Scene {
 
     /// Makes what a work needs; gives the writers of the guest.
     fn before(&mut self, number: usize, work: Work) -> Vec<Writer> {
+        if work == Work::Reset {
+            // Something to take back.
+            let mut writers = std::mem::take(&mut self.writers);
+            self.write(MAIN, &mut writers, 30);
+            self.writers = writers;
+        }
         if work != Work::Return {
             return Vec::new();
         }
@@ -231,6 +237,7 @@ impl Scene {
     /// All keys are as they were, or all are as they were at the snapshot.
     fn verify_reset(&mut self, ended: Option<&Output>, when: &str) {
         let (before, base) = (states(&mut self.writers), states(&mut self.base));
+        assert!(before != base, "{when}: there was nothing to take back");
         for (key, held) in self.writers.iter_mut().flat_map(Writer::keys) {
             held.asked = base.get(key).cloned().into_iter().collect();
         }
