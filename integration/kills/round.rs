@@ -148,6 +148,11 @@ impl Scene {
         self.desk.heal();
         let when = format!("round {number}, {work:?} and {victim:?}");
         if work == Work::Reset {
+            if victim == Victim::Command {
+                // What it has asked for goes on in the container, and would be done between two reads
+                // or two rounds. This stops the container, and with it whatever runs there.
+                self.desk.fsck(MAIN);
+            }
             self.verify_reset(ended.as_ref(), &when);
         }
         let address = self.desk.address(MAIN);
@@ -161,6 +166,12 @@ impl Scene {
 
     /// Makes what a work needs; gives the writers of the guest.
     fn before(&mut self, number: usize, work: Work) -> Vec<Writer> {
+        if work == Work::Reset {
+            // Something to take back.
+            let mut writers = std::mem::take(&mut self.writers);
+            self.write(MAIN, &mut writers, 30);
+            self.writers = writers;
+        }
         if work != Work::Return {
             return Vec::new();
         }
@@ -226,6 +237,7 @@ impl Scene {
     /// All keys are as they were, or all are as they were at the snapshot.
     fn verify_reset(&mut self, ended: Option<&Output>, when: &str) {
         let (before, base) = (states(&mut self.writers), states(&mut self.base));
+        assert!(before != base, "{when}: there was nothing to take back");
         for (key, held) in self.writers.iter_mut().flat_map(Writer::keys) {
             held.asked = base.get(key).cloned().into_iter().collect();
         }
