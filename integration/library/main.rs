@@ -15,6 +15,8 @@ mod image;
 #[path = "../harness/server.rs"]
 mod server;
 
+mod account;
+mod hands;
 mod leftovers;
 mod rewind;
 mod shelf;
