@@ -21,7 +21,9 @@ mod python;
 #[path = "../harness/server.rs"]
 mod server;
 
+mod account;
 mod chain;
+mod hands;
 mod leftovers;
 mod receipt;
 mod rehearsal;
