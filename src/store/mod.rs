@@ -43,7 +43,7 @@ use std::sync::Arc;
 pub use bucket::{Bucket, NewBucket};
 pub use content::{Content, ContentReader, PartRange};
 pub use error::{Error, OpenError};
-pub use inventory::{Crawl, InventoryRow, Known};
+pub use inventory::{Crawl, Import, InventoryRow, Known};
 pub use object::{
     CacheObject, Cached, CopyObject, DeleteObject, Deleted, Lookup, Object, ObjectRef, Origin, PutObject,
     Source, UpdateObject,
