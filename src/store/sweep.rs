@@ -142,6 +142,9 @@ pub(super) fn collect_contents(
         if segments.len() < budget {
             execute(connection, statement::DELETE_OBJECT_PARTS, [content_id])?;
             execute(connection, statement::DELETE_GARBAGE, params![i64_of(sequence), content_id])?;
+        } else {
+            // It may have more of them, also where nothing follows it.
+            swept.more = true;
         }
         budget = budget.saturating_sub(segments.len().max(1));
     }
