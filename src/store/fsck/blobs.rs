@@ -50,10 +50,15 @@ pub(super) fn check_blobs(run: &mut Run<'_>, progress: &mut impl FnMut(Progress)
     while let Some(row) = rows.next()? {
         let blob = Blob::read(row)?;
         let (finding, is_new) = look_at(run, &blob);
-        if let Some(finding) = finding {
-            bad.insert(blob.id, finding.to_string());
-            // The objects that need it are taken out of service, and its row goes with them.
-            run.noted(finding, true);
+        match finding {
+            // The disk or the permissions may be to blame: its bytes may be as good as ever.
+            Some(finding @ Finding::Unreadable { .. }) => run.noted(finding, false),
+            Some(finding) => {
+                bad.insert(blob.id, finding.to_string());
+                // The objects that need it are taken out of service, and its row goes with them.
+                run.noted(finding, true);
+            }
+            None => {}
         }
         if is_new {
             run.report.blobs += 1;

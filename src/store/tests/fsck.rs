@@ -93,6 +93,27 @@ async fn fsck_finds_what_is_wrong_and_repair_takes_it_out_of_service() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_read_is_told_and_never_repaired_away() {
+    let fixture = Fixture::new().await;
+    fixture.put("a", &pattern(100_000)).await;
+    let (folder, options) = closed(fixture).await;
+    let blob = blob_of(folder.path(), 100_000);
+    let aside = folder.path().join("aside");
+    std::fs::rename(&blob, &aside).expect("writable");
+    // A link to itself cannot be read by anybody, not even by root.
+    std::os::unix::fs::symlink(&blob, &blob).expect("writable");
+    for verify_digests in [false, true] {
+        let report = fsck::run(folder.path(), Check { repair: true, verify_digests }, |_| {});
+        let report = report.expect("checked");
+        assert!(matches!(report.findings[..], [Finding::Unreadable { .. }]), "{:?}", report.findings);
+        assert!(!report.is_clean());
+    }
+    std::fs::rename(&aside, &blob).expect("writable");
+    let fixture = Fixture { store: Store::open(options.clone()).expect("it opens"), options, folder };
+    assert!(fixture.get("a").await.expect("it is still there") == pattern(100_000));
+}
+
+#[tokio::test]
 async fn fsck_repairs_parts_of_uploads_and_rows_that_make_no_sense() {
     let fixture = Fixture::new().await;
     let new = NewUpload {
