@@ -190,7 +190,7 @@ impl Store {
 
     /// Gives an object other metadata.
     pub async fn update_object(&self, update: UpdateObject) -> Result<Object, Error> {
-        self.0.shared.folder.check_room(0)?;
+        self.0.shared.folder.check_index_room(0)?;
         self.0.writer.ask(|reply| Job::UpdateObject(Box::new(update), reply)).await
     }
 
