@@ -2,6 +2,7 @@
 //!
 //! An import is JSON lines of any length, applied in batches while it streams in. A line that does not
 //! read ends it, and then nothing is covered: a list that is not whole must not say what does not exist.
+//! Nor must one whose first rows were dropped while it came: then it ends with 409.
 
 use bytes::{Buf as _, BytesMut};
 use http::{HeaderMap, StatusCode};
@@ -45,6 +46,7 @@ pub(super) async fn import(
     now: Timestamp,
 ) -> Result<Response, Refusal> {
     let mut rows = 0;
+    let mut covering = None;
     loop {
         let (batch, ended) = lines.batch(cover.as_deref()).await?;
         if batch.is_empty() && rows == 0 && cover.is_some() {
@@ -52,18 +54,21 @@ pub(super) async fn import(
             return Err(Refusal::Malformed(told.to_owned()));
         }
         if let (0, Some(prefix)) = (rows, &cover) {
-            store.drop_inventory(bucket, prefix.clone()).await?;
+            covering = Some(store.begin_import(bucket, prefix.clone()).await?);
         }
         rows += batch.len() as u64;
         if !batch.is_empty() {
-            store.add_inventory(bucket, batch).await?;
+            match &mut covering {
+                Some(import) => store.keep_import(import, batch).await?,
+                None => store.add_inventory(bucket, batch).await?,
+            }
         }
         if ended {
             break;
         }
     }
-    if let Some(prefix) = cover {
-        store.cover_inventory(bucket, prefix, now).await?;
+    if let Some(import) = covering {
+        store.end_import(import, now).await?;
     }
     Ok(response::json(StatusCode::OK, &Rows { rows }))
 }

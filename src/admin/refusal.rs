@@ -101,7 +101,10 @@ impl Refusal {
 fn of_store(error: &store::Error) -> StatusCode {
     if matches!(error, store::Error::NoSuchBucket(_) | store::Error::NoSuchSnapshot(_)) {
         StatusCode::NOT_FOUND
-    } else if matches!(error, store::Error::SnapshotExists(_) | store::Error::BadSnapshot { .. }) {
+    } else if matches!(
+        error,
+        store::Error::SnapshotExists(_) | store::Error::BadSnapshot { .. } | store::Error::Forgotten { .. }
+    ) {
         StatusCode::CONFLICT
     } else if matches!(error, store::Error::Full { .. }) {
         StatusCode::INSUFFICIENT_STORAGE

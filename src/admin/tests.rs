@@ -326,6 +326,13 @@ async fn a_crawl_is_kept_step_by_step() {
     let known = |text: &str| stage.store.find_inventory(&bucket(), &key(text)).expect("a bucket");
     assert!(matches!(known("pub/a"), Known::Here(_)));
     assert_eq!(known("pub/b"), Known::Absent);
+
+    step(json!({ "prefix": "lost/", "found": ["lost/"] })).await.json();
+    stage.ask("DELETE /-/api/v1/buckets/stage/inventory?prefix=lost/", "").await.json();
+    let refused = step(json!({ "prefix": "lost/", "done": ["lost/"] })).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT, "{}", refused.text);
+    assert!(refused.text.contains("begin it again"), "{}", refused.text);
+    assert_eq!(known("lost/a"), Known::Unknown);
 }
 
 #[tokio::test]

@@ -324,6 +324,7 @@ impl From<store::Error> for Error {
             | E::File { .. }
             | E::NoSuchSnapshot(_)
             | E::SnapshotExists(_)
+            | E::Forgotten { .. }
             | E::BadSnapshot { .. } => Self::new(Reason::InternalError).caused_by(failed),
             E::Closed => Self::new(Reason::BackendError).caused_by(failed),
         }

@@ -117,6 +117,17 @@ pub enum Error {
         /// Why.
         reason: String,
     },
+    /// A step of a crawl or an import that goes on from what is not kept any more. Nothing was changed.
+    #[error(
+        "what the crawl or the import of {prefix:?} in {bucket} has found before is not kept any more (it was \
+         dropped, taken back by a snapshot, or begun anew by somebody else): begin it again"
+    )]
+    Forgotten {
+        /// The bucket.
+        bucket: BucketName,
+        /// Its prefix.
+        prefix: String,
+    },
     /// The index refused.
     #[error("the index of the store failed")]
     Index(#[source] Arc<rusqlite::Error>),

@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 use super::bucket::{Bucket, NewBucket};
 use super::change::Change;
 use super::error::Error;
-use super::inventory::{Crawl, CrawlStep, Dropped, InventoryRow};
+use super::inventory::{Crawl, CrawlStep, Dropped, ImportStep, InventoryRow};
 use super::object::{
     CacheObject, Cached, CopyObject, DeleteObject, Deleted, Eviction, Object, ObjectRef, PutObject,
     SetDigests, UpdateObject,
@@ -45,6 +45,9 @@ pub(super) enum Job {
     AbortUpload(UploadRef, Reply<()>),
     AddInventory(BucketName, Vec<InventoryRow>, Reply<()>),
     CoverInventory(BucketName, String, Timestamp, Reply<()>),
+    /// Forgets some of a prefix, and begins an import of it once nothing is left.
+    BeginImport(BucketName, String, Reply<Option<u64>>),
+    KeepImport(Box<ImportStep>, Reply<Option<u64>>),
     /// Removes some of an imported index.
     DropInventory(BucketName, String, Reply<Dropped>),
     KeepCrawl(Box<CrawlStep>, Reply<Crawl>),
@@ -79,6 +82,7 @@ pub(super) enum Answer {
     Part(Held<Part>),
     Dropped(Held<Dropped>),
     Crawl(Held<Crawl>),
+    Import(Held<Option<u64>>),
     Swept(Held<Swept>),
     /// `Close` has none.
     None,
@@ -96,6 +100,7 @@ impl Job {
             Self::DeleteObjects(_, deletes, _) => deletes.len() * 4096,
             Self::CompleteUpload(complete, _) => complete.parts.len() * 256,
             Self::AddInventory(_, rows, _) => rows.len() * 256,
+            Self::KeepImport(step, _) => step.rows.len() * 256,
             Self::KeepCrawl(step, _) => (step.rows.len() + step.done.len() + step.found.len()) * 256,
             Self::CreateBucket(..)
             | Self::DeleteBucket(..)
@@ -108,6 +113,7 @@ impl Job {
             | Self::SetTags(..)
             | Self::AbortUpload(..)
             | Self::CoverInventory(..)
+            | Self::BeginImport(..)
             | Self::DropInventory(..)
             | Self::AddTally(..)
             | Self::Restore(..)
@@ -189,6 +195,12 @@ impl Job {
                 let work = |change: &mut Change| inventory::cover(change, &bucket, &prefix, taken);
                 Answer::Nothing(run.held(reply, work))
             }
+            Self::BeginImport(bucket, prefix, reply) => {
+                Answer::Import(run.held(reply, |change| inventory::begin_import(change, &bucket, &prefix)))
+            }
+            Self::KeepImport(step, reply) => {
+                Answer::Import(run.held(reply, |change| inventory::import(change, *step)))
+            }
             Self::DropInventory(bucket, prefix, reply) => {
                 Answer::Dropped(run.held(reply, |change| inventory::drop_part(change, &bucket, &prefix)))
             }
@@ -255,6 +267,7 @@ impl Answer {
             Self::Part(held) => held.send(committed),
             Self::Dropped(held) => held.send(committed),
             Self::Crawl(held) => held.send(committed),
+            Self::Import(held) => held.send(committed),
             Self::Swept(held) => held.send(committed),
             Self::None => {}
         }

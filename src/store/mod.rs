@@ -43,7 +43,7 @@ use std::sync::Arc;
 pub use bucket::{Bucket, NewBucket};
 pub use content::{Content, ContentReader, PartRange};
 pub use error::{Error, OpenError};
-pub use inventory::{Crawl, InventoryRow, Known};
+pub use inventory::{Crawl, Import, InventoryRow, Known};
 pub use object::{
     CacheObject, Cached, CopyObject, DeleteObject, Deleted, Lookup, Object, ObjectRef, Origin, PutObject,
     Source, UpdateObject,
@@ -190,7 +190,7 @@ impl Store {
 
     /// Gives an object other metadata.
     pub async fn update_object(&self, update: UpdateObject) -> Result<Object, Error> {
-        self.0.shared.folder.check_room(0)?;
+        self.0.shared.folder.check_index_room(0)?;
         self.0.writer.ask(|reply| Job::UpdateObject(Box::new(update), reply)).await
     }
 

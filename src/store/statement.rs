@@ -27,7 +27,7 @@ statements! {
     READ_SEQUENCE = "SELECT value FROM counter WHERE name = 'sequence'";
     WRITE_SEQUENCE = "UPDATE counter SET value = ?1 WHERE name = 'sequence'";
 
-    // The tally.
+    // The tally. A count stays at the largest number there is: past it, no group could be committed.
     BEGIN_TALLY = "INSERT OR IGNORE INTO tally_begin (id, since_ms) VALUES (1, ?1)";
     TALLY_BEGIN = "SELECT since_ms FROM tally_begin WHERE id = 1";
     READ_TALLY = "
@@ -36,7 +36,9 @@ statements! {
         INSERT INTO tally (kind, upstream, count, bytes, first_ms, last_ms)
         VALUES (?1, ?2, ?3, ?4, ?5, ?5)
         ON CONFLICT (kind, upstream) DO UPDATE
-        SET count = count + excluded.count, bytes = bytes + excluded.bytes, last_ms = excluded.last_ms";
+        SET count = min(count, 9223372036854775807 - excluded.count) + excluded.count,
+            bytes = min(bytes, 9223372036854775807 - excluded.bytes) + excluded.bytes,
+            last_ms = excluded.last_ms";
 
     // Owners and buckets.
     FIND_OWNER = "SELECT id FROM owner WHERE canonical_id = ?1 AND display_name = ?2";
@@ -119,13 +121,13 @@ statements! {
         UPDATE object SET md5 = coalesce(md5, ?2), crc32c = coalesce(crc32c, ?3)
         WHERE content_id = ?1 AND size = ?4";
 
-    // What is cached.
+    // What is cached. A total is exact up to 2^53, and never too large as a sum may be.
     UNDELETE = "DELETE FROM object WHERE bucket_id = ?1 AND key = ?2 AND kind = 2";
     NOTE_USED = "
         UPDATE object SET used_ms = max(used_ms, ?3)
         WHERE bucket_id = (SELECT id FROM bucket WHERE name = ?1) AND key = ?2 AND +origin = 1";
     SUM_CACHED = "
-        SELECT count(*), coalesce(sum(size), 0) FROM object INDEXED BY object_used WHERE origin = 1";
+        SELECT count(*), CAST(total(size) AS INTEGER) FROM object INDEXED BY object_used WHERE origin = 1";
     LEAST_USED = "
         SELECT bucket_id, key, sequence, size, content_id FROM object
         WHERE origin = 1 ORDER BY used_ms LIMIT ?1";

@@ -142,6 +142,9 @@ pub(super) fn collect_contents(
         if segments.len() < budget {
             execute(connection, statement::DELETE_OBJECT_PARTS, [content_id])?;
             execute(connection, statement::DELETE_GARBAGE, params![i64_of(sequence), content_id])?;
+        } else {
+            // It may have more of them, also where nothing follows it.
+            swept.more = true;
         }
         budget = budget.saturating_sub(segments.len().max(1));
     }
@@ -167,7 +170,12 @@ fn remove_blob(connection: &Connection, blob_id: i64) -> Result<Option<BlobName>
         Ok(row.get::<_, Option<String>>(0)?)
     })?;
     let Some(Some(name)) = name else { return Ok(None) };
-    BlobName::parse(&name).map(Some).ok_or_else(|| Error::damaged(format_args!("the blob name {name:?}")))
+    let parsed = BlobName::parse(&name);
+    if parsed.is_none() {
+        // The store never wrote it, so it has no file. Kept, it would end every sweep from here on.
+        tracing::warn!(blob = blob_id, name, "a blob that was swept had a name that is none");
+    }
+    Ok(parsed)
 }
 
 /// Removes files that earlier processes staged or whose rows they did not commit.
@@ -177,20 +185,29 @@ fn remove_leftovers(shared: &Shared) -> Result<(), Error> {
         remove(&folder.staging().join(file));
     }
     let shelves = fs::read_dir(folder.blobs()).map_err(|error| Error::file(&folder.blobs(), error))?;
-    for shelf in shelves.filter_map(Result::ok) {
+    // What is no folder is none of ours.
+    for shelf in shelves.filter_map(Result::ok).map(|shelf| shelf.path()).filter(|path| path.is_dir()) {
         if shared.pins.stopping() {
             return Ok(());
         }
-        for file in files_of_others(shared, &shelf.path())? {
-            // Held while one file is looked at: going back to a snapshot names files again.
-            let snapshots = shared.snapshots.lock()?;
-            let known = match BlobName::parse(&file) {
-                Some(name) => has_row(shared, &file)? || snapshots.names(&name, None)?,
-                None => false,
-            };
-            if !known {
-                remove(&shelf.path().join(file));
-            }
+        if let Err(error) = remove_leftovers_of(shared, &shelf) {
+            let shelf = shelf.display();
+            tracing::warn!(%shelf, %error, "files that an earlier process left behind could not be removed");
+        }
+    }
+    Ok(())
+}
+
+fn remove_leftovers_of(shared: &Shared, shelf: &Path) -> Result<(), Error> {
+    for file in files_of_others(shared, shelf)? {
+        // Held while one file is looked at: going back to a snapshot names files again.
+        let snapshots = shared.snapshots.lock()?;
+        let known = match BlobName::parse(&file) {
+            Some(name) => has_row(shared, &file)? || snapshots.names(&name, None)?,
+            None => false,
+        };
+        if !known {
+            remove(&shelf.join(file));
         }
     }
     Ok(())

@@ -201,13 +201,14 @@ fn totals(connection: &Connection) -> Result<Vec<Total>, Error> {
     Ok(totals)
 }
 
-/// It stands here and not with the statements of every day, as it reads the whole table.
+/// It stands here and not with the statements of every day, as it reads the whole table. Copies cost
+/// nothing, so that a sum may be too large for a number; a total is not, and is exact up to 2^53.
 const HOLDINGS: &str = "
     SELECT b.name,
            count(*) FILTER (WHERE o.kind = 0 AND o.origin = 0),
-           coalesce(sum(o.size) FILTER (WHERE o.kind = 0 AND o.origin = 0), 0),
+           CAST(total(o.size) FILTER (WHERE o.kind = 0 AND o.origin = 0) AS INTEGER),
            count(*) FILTER (WHERE o.kind = 0 AND o.origin = 1),
-           coalesce(sum(o.size) FILTER (WHERE o.kind = 0 AND o.origin = 1), 0),
+           CAST(total(o.size) FILTER (WHERE o.kind = 0 AND o.origin = 1) AS INTEGER),
            count(*) FILTER (WHERE o.kind = 2)
     FROM bucket b LEFT JOIN object o ON o.bucket_id = b.id
     GROUP BY b.id ORDER BY b.name";

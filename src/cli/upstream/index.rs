@@ -87,7 +87,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Result<Ex
         let crawled = crawl.run(arguments.restart, |seen| teller.tell(seen, &mut last)).await;
         teller.finish();
         let seen = crawled.inspect_err(|_| {
-            complain("understudy: what was found so far is kept; the same command goes on from there");
+            complain("understudy: the same command goes on from what is kept");
         })?;
         Ok((seen, stage.get::<Inventory>(&of_bucket(&arguments.bucket, "inventory", &[])).await?))
     })?;

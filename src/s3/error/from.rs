@@ -245,6 +245,7 @@ impl From<store::Error> for Error {
             | store::Error::File { .. }
             | store::Error::NoSuchSnapshot(_)
             | store::Error::SnapshotExists(_)
+            | store::Error::Forgotten { .. }
             | store::Error::BadSnapshot { .. } => Self::new(Code::InternalError).caused_by(failed),
             store::Error::Closed => Self::new(Code::ServiceUnavailable).caused_by(failed),
         }

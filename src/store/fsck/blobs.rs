@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Row};
 
+use super::rows::damage;
 use super::{Error, Finding, Progress, Run};
 use crate::checksum::Digester;
 use crate::store::error::Error as StoreError;
@@ -48,12 +49,26 @@ pub(super) fn check_blobs(run: &mut Run<'_>, progress: &mut impl FnMut(Progress)
     let mut statement = connection.prepare("SELECT id, name, size, md5, bytes FROM blob ORDER BY id")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let blob = Blob::read(row)?;
+        let id: i64 = row.get(0)?;
+        let blob = match Blob::read(row) {
+            Ok(blob) => blob,
+            Err(error) => {
+                let finding = Finding::StrayRow { table: "blob", reason: damage(error)? };
+                bad.insert(id, finding.to_string());
+                run.noted(finding, true);
+                continue;
+            }
+        };
         let (finding, is_new) = look_at(run, &blob);
-        if let Some(finding) = finding {
-            bad.insert(blob.id, finding.to_string());
-            // The objects that need it are taken out of service, and its row goes with them.
-            run.noted(finding, true);
+        match finding {
+            // The disk or the permissions may be to blame: its bytes may be as good as ever.
+            Some(finding @ Finding::Unreadable { .. }) => run.noted(finding, false),
+            Some(finding) => {
+                bad.insert(blob.id, finding.to_string());
+                // The objects that need it are taken out of service, and its row goes with them.
+                run.noted(finding, true);
+            }
+            None => {}
         }
         if is_new {
             run.report.blobs += 1;

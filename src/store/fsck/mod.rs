@@ -100,7 +100,7 @@ pub enum Finding {
         /// The file, or the row where the bytes are in the index.
         blob: String,
     },
-    /// A file that could not be read.
+    /// A file that could not be read. That says nothing of its bytes, so what needs it stays.
     #[error("{file} cannot be read: {message}")]
     Unreadable {
         /// The file.

@@ -21,6 +21,25 @@ struct Holder {
     upload: String,
 }
 
+/// What is wrong with a row that does not read; an error if it is not the row that is to blame.
+pub(super) fn damage(error: StoreError) -> Result<String, Error> {
+    match error {
+        StoreError::Damaged(reason) => Ok(reason),
+        StoreError::Index(source) if is_of_a_value(&source) => Ok(source.to_string()),
+        other => Err(other.into()),
+    }
+}
+
+/// Whether SQLite has given what it was asked for, and it is no value of its type.
+fn is_of_a_value(error: &rusqlite::Error) -> bool {
+    matches!(
+        error,
+        rusqlite::Error::IntegralValueOutOfRange(..)
+            | rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::FromSqlConversionFailure(..)
+    )
+}
+
 /// A size or a place; what is negative is wrong in any case.
 fn size(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
@@ -148,8 +167,8 @@ impl Holder {
     fn unreadable(&self, connection: &Connection) -> Result<Option<String>, Error> {
         let Some((bucket, key)) = self.names() else { return Ok(None) };
         match object::find_row(connection, &bucket, &key) {
-            Err(StoreError::Damaged(reason)) => Ok(Some(reason)),
-            found => Ok(found.map(|_| None)?),
+            Err(error) => damage(error).map(Some),
+            Ok(_) => Ok(None),
         }
     }
 

@@ -9,7 +9,7 @@ mod read;
 mod write;
 
 pub(super) use read::row;
-pub(super) use write::{add, cover, drop_part, drop_whole, keep, sweep};
+pub(super) use write::{add, begin_import, cover, drop_part, drop_whole, import, keep, sweep};
 
 use super::Store;
 use super::error::Error;
@@ -72,6 +72,30 @@ pub(super) struct CrawlStep {
     pub(super) found: Vec<String>,
 }
 
+/// An import under way that is to cover a prefix.
+///
+/// Each step leaves a mark that the next one must find. So it ends without a cover where its rows were
+/// dropped meanwhile, taken back by a snapshot, or are another import's or a crawl's by now.
+#[derive(Debug)]
+pub struct Import {
+    bucket: BucketName,
+    prefix: String,
+    /// The mark of the step before: a number of the store's sequence, so that none comes twice.
+    mark: u64,
+}
+
+/// What a step of an import came to.
+#[derive(Debug)]
+pub(super) struct ImportStep {
+    pub(super) bucket: BucketName,
+    pub(super) prefix: String,
+    /// The mark that the step before has left.
+    pub(super) mark: u64,
+    pub(super) rows: Vec<InventoryRow>,
+    /// As of when the prefix is covered, if this is the last step.
+    pub(super) taken: Option<Timestamp>,
+}
+
 /// What one step of dropping rows came to.
 #[derive(Debug)]
 pub(super) struct Dropped {
@@ -109,6 +133,44 @@ impl Store {
     ) -> Result<(), Error> {
         self.check_inventory_room(1)?;
         self.0.writer.ask(|reply| Job::CoverInventory(bucket.clone(), prefix, taken, reply)).await
+    }
+
+    /// Begins an import that is to cover `prefix`: what was known below it is forgotten, as by
+    /// [`Store::drop_inventory`]. An import or a crawl of it that is under way cannot go on.
+    pub async fn begin_import(&self, bucket: &BucketName, prefix: String) -> Result<Import, Error> {
+        self.check_inventory_room(1)?;
+        loop {
+            let (step, of) = (prefix.clone(), bucket.clone());
+            let mark = self.0.writer.ask(|reply| Job::BeginImport(of, step, reply)).await?;
+            if let Some(mark) = mark {
+                return Ok(Import { bucket: bucket.clone(), prefix, mark });
+            }
+        }
+    }
+
+    /// Adds rows to an import, as [`Store::add_inventory`] would, all of them in one transaction.
+    pub async fn keep_import(&self, import: &mut Import, rows: Vec<InventoryRow>) -> Result<(), Error> {
+        self.step_import(import, rows, None).await
+    }
+
+    /// Ends an import: its prefix is covered as of `taken`.
+    pub async fn end_import(&self, mut import: Import, taken: Timestamp) -> Result<(), Error> {
+        self.step_import(&mut import, Vec::new(), Some(taken)).await
+    }
+
+    async fn step_import(
+        &self,
+        import: &mut Import,
+        rows: Vec<InventoryRow>,
+        taken: Option<Timestamp>,
+    ) -> Result<(), Error> {
+        self.check_inventory_room(rows.len())?;
+        let Import { bucket, prefix, mark } = &import;
+        let (bucket, prefix, mark) = (bucket.clone(), prefix.clone(), *mark);
+        let step = ImportStep { bucket, prefix, mark, rows, taken };
+        let mark = self.0.writer.ask(|reply| Job::KeepImport(Box::new(step), reply)).await?;
+        import.mark = mark.unwrap_or(import.mark);
+        Ok(())
     }
 
     /// Forgets a bucket's imported index below `prefix`: rows, covers and crawls. Says how many rows.
@@ -153,7 +215,8 @@ impl Store {
     /// crawl is forgotten.
     ///
     /// The first step begins the crawl, and the prefix is covered as of then. A folder that is both
-    /// found and done in one step is done.
+    /// found and done in one step is done. A step that goes on from what is not kept any more is
+    /// [refused](Error::Forgotten): without what was found before, the prefix must not be covered.
     pub async fn keep_crawl(
         &self,
         bucket: &BucketName,

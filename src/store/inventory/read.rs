@@ -133,6 +133,8 @@ pub(super) fn crawl(
         let counts = first_row(connection, statement::FIND_CRAWL, names, |row| {
             Ok((row::number(row, 1)?, row::number(row, 2)?))
         })?;
+        // One without a folder before it is an import's mark.
+        let counts = counts.filter(|(pending_count, _)| *pending_count > 0);
         let Some((pending_count, done_count)) = counts else { return Ok(None) };
         let mut statement = connection.prepare_cached(statement::LIST_CRAWL_FOLDERS)?;
         let mut rows = statement.query(params![inventory.id, prefix.as_bytes(), PENDING_MAX])?;

@@ -1,8 +1,10 @@
 //! Changing the imported index. Everything here runs inside the write transaction.
 
+use std::collections::HashSet;
+
 use rusqlite::{Connection, params};
 
-use super::{Crawl, CrawlStep, Dropped, InventoryRow};
+use super::{Crawl, CrawlStep, Dropped, ImportStep, InventoryRow};
 use crate::model::{BucketName, Timestamp};
 use crate::store::change::{Change, execute, find as first_row, i64_of};
 use crate::store::error::Error;
@@ -90,18 +92,78 @@ fn put_cover(change: &mut Change, id: i64, prefix: &str, taken: Timestamp) -> Re
     Ok(())
 }
 
+/// What is kept of a prefix that is to be covered.
+enum Kept {
+    Crawl { begun: Timestamp, pending: u64, done: u64 },
+    Import { mark: u64 },
+}
+
+/// What is under way for a prefix. An import stands among the crawls as one without a folder before it,
+/// which a crawl never is; it has its mark where a crawl has its count.
+fn find_crawl(change: &Change, id: i64, prefix: &str) -> Result<Option<Kept>, Error> {
+    change.find(statement::FIND_CRAWL, params![id, prefix.as_bytes()], |row| {
+        let (begun, pending, done) = (row::time(row, 0)?, row::number(row, 1)?, row::number(row, 2)?);
+        Ok(if pending == 0 { Kept::Import { mark: done } } else { Kept::Crawl { begun, pending, done } })
+    })
+}
+
+/// Forgets some of what lies below a prefix, and begins an import of it once all of it is gone: gives
+/// the mark that the first step must find.
+pub(in crate::store) fn begin_import(
+    change: &mut Change,
+    bucket: &BucketName,
+    prefix: &str,
+) -> Result<Option<u64>, Error> {
+    if drop_part(change, bucket, prefix)?.more {
+        return Ok(None);
+    }
+    let id = find_or_make(change, bucket)?;
+    put_mark(change, id, prefix).map(Some)
+}
+
+/// Keeps a step of an import that is to cover a prefix; the last one covers it. Gives the mark that the
+/// next step must find.
+pub(in crate::store) fn import(change: &mut Change, step: ImportStep) -> Result<Option<u64>, Error> {
+    let ImportStep { bucket, prefix, mark, rows, taken } = step;
+    let bucket_id = bucket::id(change.connection(), &bucket)?;
+    let kept = match find(change, bucket_id)? {
+        Some(id) => find_crawl(change, id, &prefix)?.map(|kept| (id, kept)),
+        None => None,
+    };
+    let Some((id, _)) = kept.filter(|(_, kept)| matches!(kept, Kept::Import { mark: left } if *left == mark))
+    else {
+        return Err(Error::Forgotten { bucket, prefix });
+    };
+    changed(change, id)?;
+    put_rows(change, id, rows)?;
+    let Some(taken) = taken else { return put_mark(change, id, &prefix).map(Some) };
+    change.execute(statement::DELETE_CRAWL, params![id, prefix.as_bytes()])?;
+    put_cover(change, id, &prefix, taken)?;
+    Ok(None)
+}
+
+/// Leaves the mark of an import's step.
+fn put_mark(change: &mut Change, id: i64, prefix: &str) -> Result<u64, Error> {
+    let (begun, mark) = (change.now(), change.next_sequence());
+    let none_pending = 0;
+    let import = params![id, prefix.as_bytes(), begun.as_ms(), none_pending, i64_of(mark)];
+    change.execute(statement::UPSERT_CRAWL, import)?;
+    Ok(mark)
+}
+
 /// Keeps a step of a crawl. The folders that are left are not given.
 pub(in crate::store) fn keep(change: &mut Change, step: CrawlStep) -> Result<Crawl, Error> {
     let CrawlStep { bucket, prefix, rows, done, found } = step;
     let id = find_or_make(change, &bucket)?;
-    changed(change, id)?;
-    put_rows(change, id, rows)?;
     let crawl = (id, prefix.as_bytes());
     let names = params![crawl.0, crawl.1];
-    let begun = change.find(statement::FIND_CRAWL, names, |row| {
-        Ok((row::time(row, 0)?, row::number(row, 1)?, row::number(row, 2)?))
-    })?;
-    let (begun, mut pending_count, mut done_count) = begun.unwrap_or((change.now(), 0, 0));
+    let (begun, mut pending_count, mut done_count) = match find_crawl(change, id, &prefix)? {
+        Some(Kept::Crawl { begun, pending, done }) => (begun, pending, done),
+        None if is_first(&done, &found) => (change.now(), 0, 0),
+        Some(Kept::Import { .. }) | None => return Err(Error::Forgotten { bucket, prefix }),
+    };
+    changed(change, id)?;
+    put_rows(change, id, rows)?;
     for folder in &found {
         let added = params![crawl.0, crawl.1, folder.as_bytes()];
         pending_count += change.execute(statement::INSERT_CRAWL_FOLDER, added)? as u64;
@@ -120,6 +182,13 @@ pub(in crate::store) fn keep(change: &mut Change, step: CrawlStep) -> Result<Cra
         change.execute(statement::UPSERT_CRAWL, counts)?;
     }
     Ok(Crawl { pending: Vec::new(), pending_count, done_count })
+}
+
+/// Whether a step can be the first of a crawl: it names a folder to begin with, and has looked at none
+/// that an earlier step must have found.
+fn is_first(done: &[String], found: &[String]) -> bool {
+    let named: HashSet<_> = found.iter().collect();
+    !found.is_empty() && done.iter().all(|folder| named.contains(folder))
 }
 
 /// Forgets some of what lies below a prefix: the covers and crawls at once, the rows a few at a time.

@@ -70,6 +70,34 @@ fn room_within_the_index_counts_for_the_index_and_what_its_log_will_need_for_nob
     folder.check_index_room(0).expect_err("not even the log would fit");
 }
 
+#[tokio::test]
+async fn what_is_written_to_the_index_alone_needs_room_there_alone() {
+    let fixture = Fixture::new().await;
+    fixture.put("a", b"x").await;
+    let space = rustix::fs::statvfs(fixture.folder.path()).expect("a file system");
+    let available = space.f_bavail * space.f_frsize;
+    let options = Options { reserve_bytes: available * 2, ..fixture.options.clone() };
+    let fixture = Fixture { options, ..fixture }.reopened().await;
+    let update = UpdateObject {
+        bucket: bucket(),
+        key: key("a"),
+        metadata: Metadata::default(),
+        conditions: WriteConditions::default(),
+    };
+    let refused = fixture.store.update_object(update.clone()).await;
+    assert!(matches!(refused, Err(Error::Full { .. })), "{refused:?}");
+    // The writer notes what room there is after each group, and the sweep of the start is one.
+    let begun = std::time::Instant::now();
+    loop {
+        fixture.store.0.shared.folder.note_index(available * 4, 0);
+        let updated = fixture.store.update_object(update.clone()).await;
+        if updated.is_ok() {
+            return;
+        }
+        assert!(matches!(updated, Err(Error::Full { .. })) && begun.elapsed().as_secs() < 60, "{updated:?}");
+    }
+}
+
 #[test]
 fn a_full_disk_is_told_apart_from_other_errors_of_files() {
     let folder = tempfile::tempdir().expect("a temporary folder");

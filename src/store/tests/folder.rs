@@ -90,3 +90,35 @@ async fn after_a_crash_everything_answered_is_there_and_everything_else_is_clear
     let report = fsck::run(folder.path(), Check { verify_digests: true, repair: false }, |_| {});
     assert_eq!(report.expect("checked").findings, []);
 }
+
+#[tokio::test]
+async fn what_is_not_ours_among_the_blobs_does_not_end_the_sweep() {
+    let fixture = Fixture::new().await;
+    let blobs = fixture.folder.path().join("blobs");
+    let mut orphans = Vec::new();
+    // In whatever order the folder is read, some of these come before some of the shelves.
+    for index in 0..16 {
+        std::fs::write(blobs.join(format!("README.{index}")), "a file").expect("writable");
+        let shelf = blobs.join(format!("{index:02x}"));
+        std::fs::create_dir_all(&shelf).expect("writable");
+        orphans.push(shelf.join(format!("{}{index:02x}", "ab".repeat(13))));
+        std::fs::write(&orphans[index], "nobody's").expect("writable");
+    }
+    let fixture = fixture.reopened().await;
+    eventually(|| !orphans.iter().any(|file| file.exists())).await;
+    assert!(blobs.join("README.0").exists());
+    drop(fixture);
+}
+
+#[tokio::test]
+async fn a_blob_whose_name_is_none_does_not_stop_the_sweep() {
+    let fixture = Fixture::new().await;
+    fixture.put("a", &pattern(100_000)).await;
+    fixture.put("b", &pattern(110_000)).await;
+    fixture.sql("UPDATE blob SET name = 'no name' WHERE size = 100000").await;
+    fixture.delete("a", false).await;
+    fixture.delete("b", false).await;
+    fixture.swept().await;
+    // The file whose row lost its name is found at the next start.
+    fixture.reopened().await.files_become(0).await;
+}

@@ -93,6 +93,55 @@ async fn fsck_finds_what_is_wrong_and_repair_takes_it_out_of_service() {
 }
 
 #[tokio::test]
+async fn rows_that_hold_no_value_of_their_type_are_findings_and_no_end_of_the_check() {
+    let fixture = Fixture::new().await;
+    for (name, size) in [("parts", 10), ("crc32c", 10), ("name", 100_000), ("size", 20), ("sound", 30)] {
+        fixture.put(name, &pattern(size)).await;
+    }
+    fixture
+        .sql(
+            "UPDATE object SET parts = 70000 WHERE key = CAST('parts' AS BLOB);
+             UPDATE object SET crc32c = -1 WHERE key = CAST('crc32c' AS BLOB);
+             UPDATE blob SET name = '../../escape' WHERE name IS NOT NULL;
+             UPDATE blob SET size = -1 WHERE size = 20",
+        )
+        .await;
+    let (folder, options) = closed(fixture).await;
+    let repair = Check { repair: true, verify_digests: true };
+    let report = fsck::run(folder.path(), repair, |_| {}).expect("repaired");
+    assert!(report.is_clean(), "{:?}", report.findings);
+    let broken = |name: &str| {
+        let is_it = |it: &&Finding| matches!(it, Finding::BrokenObject { key, .. } if key.as_str() == name);
+        report.findings.iter().filter(is_it).count()
+    };
+    assert_eq!(["parts", "crc32c", "name", "size", "sound"].map(broken), [1, 1, 1, 1, 0]);
+    assert_eq!(fsck::run(folder.path(), repair, |_| {}).expect("checked").findings, []);
+    let fixture = Fixture { store: Store::open(options.clone()).expect("it opens"), options, folder };
+    assert_eq!(fixture.keys(&scan_all()), ["sound"]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_told_and_never_repaired_away() {
+    let fixture = Fixture::new().await;
+    fixture.put("a", &pattern(100_000)).await;
+    let (folder, options) = closed(fixture).await;
+    let blob = blob_of(folder.path(), 100_000);
+    let aside = folder.path().join("aside");
+    std::fs::rename(&blob, &aside).expect("writable");
+    // A link to itself cannot be read by anybody, not even by root.
+    std::os::unix::fs::symlink(&blob, &blob).expect("writable");
+    for verify_digests in [false, true] {
+        let report = fsck::run(folder.path(), Check { repair: true, verify_digests }, |_| {});
+        let report = report.expect("checked");
+        assert!(matches!(report.findings[..], [Finding::Unreadable { .. }]), "{:?}", report.findings);
+        assert!(!report.is_clean());
+    }
+    std::fs::rename(&aside, &blob).expect("writable");
+    let fixture = Fixture { store: Store::open(options.clone()).expect("it opens"), options, folder };
+    assert!(fixture.get("a").await.expect("it is still there") == pattern(100_000));
+}
+
+#[tokio::test]
 async fn fsck_repairs_parts_of_uploads_and_rows_that_make_no_sense() {
     let fixture = Fixture::new().await;
     let new = NewUpload {

@@ -95,6 +95,31 @@ async fn what_was_gathered_elsewhere_is_added() {
     assert_eq!(counts(&fixture), ["read_here 6 33", "read_proxied https://one/ 3 21"]);
 }
 
+#[tokio::test]
+async fn a_count_that_cannot_grow_stands_in_the_way_of_no_write() {
+    let fixture = Fixture::new().await;
+    fixture.put("a", b"12345").await;
+    fixture.copy("a", "b").await.expect("copied");
+    fixture.cache("c", b"123").await.expect("kept");
+    fixture.sql("UPDATE tally SET count = 9223372036854775807, bytes = 9223372036854775806").await;
+    fixture.put("d", b"123").await;
+    fixture.copy("a", "e").await.expect("copied");
+    let (most, almost) = (i64::MAX, i64::MAX - 1);
+    let expected = [
+        format!("copied {most} {most}"),
+        format!("fetched https://upstream.example/ {most} {almost}"),
+        format!("uploaded {most} {most}"),
+    ];
+    assert_eq!(counts(&fixture), expected);
+
+    let large = format!("UPDATE object SET size = {most}");
+    fixture.sql(&large).await;
+    let holding = &fixture.store.holdings().expect("an answer")[0];
+    assert_eq!((holding.written.count, holding.written.bytes), (4, most.unsigned_abs()));
+    assert_eq!(holding.cached.bytes, most.unsigned_abs());
+    assert_eq!(fixture.store.cached().expect("an answer").bytes, most.unsigned_abs());
+}
+
 #[test]
 fn every_kind_has_a_name_of_its_own() {
     let mut names: Vec<_> = Counted::ALL.iter().map(|kind| kind.name()).collect();

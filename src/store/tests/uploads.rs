@@ -331,3 +331,30 @@ async fn copy_part(
     };
     fixture.store.copy_part(part).await.expect("copied")
 }
+
+#[tokio::test]
+async fn an_object_of_more_parts_than_a_step_of_the_sweep_takes_leaves_nothing_behind() {
+    let fixture = Fixture::with(|options| options.inline_max_bytes = 0).await;
+    let upload = begin(&fixture, "a", None).await;
+    let mut parts = Vec::new();
+    for index in 1..=600 {
+        parts.push(put_part(&fixture, &upload, index, b"0123456789").await);
+    }
+    let parts: Vec<_> = parts.iter().collect();
+    fixture.store.complete_upload(completion(&upload, &parts)).await.expect("complete");
+    fixture.swept_to(600).await;
+    fixture.delete("a", false).await;
+    fixture.swept_to(0).await;
+}
+
+#[tokio::test]
+async fn as_many_contents_as_a_step_of_the_sweep_takes_are_all_forgotten() {
+    let fixture = Fixture::new().await;
+    let names: Vec<_> = (0..512).map(|index| format!("{index}")).collect();
+    for name in &names {
+        fixture.put(name, b"x").await;
+    }
+    let deletes = names.iter().map(|name| deletion(name, false)).collect();
+    fixture.store.delete_objects(&bucket(), deletes).await.expect("deleted");
+    fixture.swept().await;
+}
