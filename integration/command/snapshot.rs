@@ -1,9 +1,11 @@
 //! Snapshots, forks and exports from the command line, of a stage in service and of a folder.
 
+use std::io::Read as _;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use super::http::{Answer, exchange, get};
-use super::server::{Server, Setup};
+use super::server::{ACCESS_KEY_ID, SECRET_ACCESS_KEY, Server, Setup, forget_environment};
 use super::{text, understudy};
 
 /// Runs a command that must succeed; gives what it printed.
@@ -104,6 +106,46 @@ fn a_stage_in_service_is_forked_and_exported() {
         assert!(done(&["fsck", "--data-dir", &place(name)]).starts_with("clean"), "{name}");
     }
     assert_eq!(read(&server, "a").body, b"other");
+    stop(server);
+    assert!(done(&["fsck", "--data-dir", &place("data")]).starts_with("clean"));
+}
+
+#[test]
+fn the_snapshot_of_a_transfer_that_was_killed_goes_with_the_next_one() {
+    let scratch = tempfile::tempdir().expect("a temporary folder can be made");
+    let place = |name: &str| scratch.path().join(name).to_str().expect("UTF-8").to_owned();
+    let server = serve(Some(&scratch.path().join("data")));
+    // More than a pipe takes, and nothing that could be packed.
+    let mut bytes = vec![0; 4 << 20];
+    getrandom::fill(&mut bytes).expect("random bytes");
+    put(&server, "a", &bytes);
+    done(&["snapshot", "create", "kept", "--data-dir", &place("data")]);
+    let mut export = Command::new(env!("CARGO_BIN_EXE_understudy"));
+    forget_environment(&mut export);
+    let mut export = export
+        .env("UNDERSTUDY_ACCESS_KEY_ID", ACCESS_KEY_ID)
+        .env("UNDERSTUDY_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY)
+        .args(["export", "-", "--data-dir", &place("data")])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the understudy binary was built for this test");
+    let mut pipe = export.stdout.take().expect("a pipe");
+    pipe.read_exact(&mut [0]).expect("it has begun, and nobody takes more");
+    let names = || {
+        let listed = done(&["snapshot", "list", "--json", "--data-dir", &place("data")]);
+        let listed: serde_json::Value = serde_json::from_str(&listed).expect("JSON");
+        let listed = listed["snapshots"].as_array().expect("a list").iter();
+        listed.map(|it| it["name"].as_str().expect("a name").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names().len(), 2);
+    // One that lives loses nothing to another one.
+    done(&["fork", &place("data"), &place("meanwhile")]);
+    assert_eq!(names().len(), 2);
+    export.kill().expect("it runs");
+    export.wait().expect("it ends");
+    assert_eq!(names().len(), 2);
+    done(&["fork", &place("data"), &place("afterwards")]);
+    assert_eq!(names(), ["kept"]);
     stop(server);
     assert!(done(&["fsck", "--data-dir", &place("data")]).starts_with("clean"));
 }

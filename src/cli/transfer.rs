@@ -9,17 +9,17 @@ use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 
 use super::failure::{Failure, complain};
 use super::flags;
-use super::stage::{self, Payload, of_stage};
-use crate::admin::api::{DeletedSnapshot, NewSnapshot, Snapshot};
+use super::stage::{self, Payload, Stage, of_stage};
+use crate::admin::api::{DeletedSnapshot, NewSnapshot, Snapshot, Snapshots};
 use crate::config::Environment;
 use crate::model::SnapshotName;
-use crate::store::transfer::{Moved, Progress};
+use crate::store::transfer::{Moved, Passage, Progress, is_passing};
 
 /// Without a bar, how often a line says how far it is.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Does something with a snapshot of a data folder: the one that is named, or one of the present that
-/// goes afterwards. A server that has the folder takes it.
+/// goes afterwards. A server that has the folder takes it. Those of transfers that were killed go too.
 ///
 /// One that is named is found by its file alone: no server is asked, none is needed.
 pub(super) fn with_snapshot<T>(
@@ -38,24 +38,38 @@ pub(super) fn with_snapshot<T>(
             folder.display()
         )));
     }
-    let mut random = [0_u8; 6];
-    getrandom::fill(&mut random).map_err(crate::config::Error::Random)?;
-    let name = SnapshotName::parse(&format!("in-transfer-{}", hex::encode(random)))
-        .map_err(|error| Failure::Usage(error.to_string()))?;
+    let mut passage = Passage::begin(folder)?;
+    let name = Passage::new_name()?;
     stage::with(target, environment, async |stage, _| {
+        if passage.is_alone() {
+            delete_abandoned(stage).await?;
+            passage.admit()?;
+        }
         let new = NewSnapshot { name: name.clone() };
         let taken: Snapshot = stage.post(&of_stage("snapshots", &[]), &new).await?;
         let done = work(&taken.name);
-        let path = of_stage(&format!("snapshots/{}", taken.name), &[]);
-        let deleted = stage.ask::<DeletedSnapshot>(Method::DELETE, &path, Payload::Nothing).await;
-        if let Err(failure) = deleted {
+        if let Err(failure) = delete(stage, &taken.name).await {
             complain(&format!(
-                "understudy: the snapshot {} could not be deleted; do it by hand: {failure}",
+                "understudy: the snapshot {} could not be deleted, the next transfer or start will: {failure}",
                 taken.name
             ));
         }
         done
     })
+}
+
+/// Deletes the snapshots of transfers that were killed.
+async fn delete_abandoned(stage: &Stage) -> Result<(), Failure> {
+    let found: Snapshots = stage.get(&of_stage("snapshots", &[])).await?;
+    for snapshot in found.snapshots.iter().filter(|snapshot| is_passing(&snapshot.name)) {
+        delete(stage, &snapshot.name).await?;
+    }
+    Ok(())
+}
+
+async fn delete(stage: &Stage, name: &SnapshotName) -> Result<(), Failure> {
+    let path = of_stage(&format!("snapshots/{name}"), &[]);
+    stage.ask::<DeletedSnapshot>(Method::DELETE, &path, Payload::Nothing).await.map(drop)
 }
 
 /// Tells how far it is: a bar on a terminal, lines elsewhere.

@@ -1,6 +1,7 @@
 //! The write transaction: what a job may use while it runs, and how a group of jobs ends.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use rusqlite::{Connection, OptionalExtension as _, Params, Row};
 
@@ -170,6 +171,17 @@ impl Change {
         let pending = pages.saturating_sub(copied);
         self.shared.folder.note_index(free.saturating_mul(PAGE_BYTES), pending.saturating_mul(PAGE_BYTES));
         Ok((pages, copied))
+    }
+
+    /// How often the store went back to a snapshot.
+    pub(super) fn restores(&self) -> u64 {
+        self.shared.restores.load(Ordering::Acquire)
+    }
+
+    /// The store goes back to a snapshot. If the commit fails, it has counted once too often, which costs
+    /// what is being fetched.
+    pub(super) fn count_restore(&self) {
+        self.shared.restores.fetch_add(1, Ordering::AcqRel);
     }
 
     /// No number up to this one is given out from here on.

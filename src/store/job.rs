@@ -10,7 +10,7 @@ use super::object::{
     CacheObject, Cached, CopyObject, DeleteObject, Deleted, Eviction, Object, ObjectRef, PutObject,
     SetDigests, UpdateObject,
 };
-use super::snapshot::{Restore, restore};
+use super::snapshot::{Prepared, Step, restore, step};
 use super::sweep::Swept;
 use super::tally::Tally;
 use super::upload::{CompleteUpload, CopyPart, NewUpload, Part, PutPart, Upload, UploadRef};
@@ -52,8 +52,10 @@ pub(super) enum Job {
     DropInventory(BucketName, String, Reply<Dropped>),
     KeepCrawl(Box<CrawlStep>, Reply<Crawl>),
     AddTally(Tally, Reply<()>),
+    /// Does some of what a restore needs to have been done; answers with a number that was never used.
+    PrepareRestore(Step, Reply<u64>),
     /// Goes back to a snapshot.
-    Restore(Restore, Reply<()>),
+    Restore(Box<Prepared>, Reply<()>),
     /// Removes some of the content that became garbage at this sequence number or earlier.
     Sweep(u64, Reply<Swept>),
     /// Runs SQL on the writing connection, so that tests can make it fail.
@@ -84,6 +86,7 @@ pub(super) enum Answer {
     Crawl(Held<Crawl>),
     Import(Held<Option<u64>>),
     Swept(Held<Swept>),
+    Number(Held<u64>),
     /// `Close` has none.
     None,
 }
@@ -101,6 +104,7 @@ impl Job {
             Self::CompleteUpload(complete, _) => complete.parts.len() * 256,
             Self::AddInventory(_, rows, _) => rows.len() * 256,
             Self::KeepImport(step, _) => step.rows.len() * 256,
+            Self::PrepareRestore(step, _) => step.weight_bytes(),
             Self::KeepCrawl(step, _) => (step.rows.len() + step.done.len() + step.found.len()) * 256,
             Self::CreateBucket(..)
             | Self::DeleteBucket(..)
@@ -211,8 +215,9 @@ impl Job {
                 change.gather(tally);
                 Ok(())
             })),
-            Self::Restore(snapshot, reply) => {
-                Answer::Nothing(run.held_alone(reply, |change| restore(change, &snapshot)))
+            Self::PrepareRestore(work, reply) => Answer::Number(run.held(reply, |change| step(change, work))),
+            Self::Restore(prepared, reply) => {
+                Answer::Nothing(run.held_alone(reply, |change| restore(change, &prepared)))
             }
             Self::Sweep(up_to, reply) => Answer::Swept(run.held(reply, |change| change.sweep(up_to))),
             #[cfg(test)]
@@ -269,6 +274,7 @@ impl Answer {
             Self::Crawl(held) => held.send(committed),
             Self::Import(held) => held.send(committed),
             Self::Swept(held) => held.send(committed),
+            Self::Number(held) => held.send(committed),
             Self::None => {}
         }
     }

@@ -84,6 +84,7 @@ impl Drop for Inner {
 /// The snapshots of a folder, and the highest number that one of them has given out.
 pub(super) fn find_snapshots(folder: &Folder) -> Result<(Snapshots, u64), OpenError> {
     let failed = |source| OpenError::Snapshots { folder: folder.snapshots(), source };
+    transfer::remove_abandoned(folder).map_err(failed)?;
     let snapshots = Snapshots::load(folder).map_err(failed)?;
     let sequence = snapshots.lock().map_or(0, |kept| kept.sequence());
     Ok((snapshots, sequence))

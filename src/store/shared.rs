@@ -1,6 +1,7 @@
 //! What the verbs, the writer, the sweep and the readers of bytes have in common.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use super::buffer::Pool;
 use super::epoch::Pins;
@@ -23,6 +24,8 @@ pub(super) struct Shared {
     pub(super) pins: Arc<Pins>,
     pub(super) snapshots: Snapshots,
     pub(super) copies: Copies,
+    /// How often this process went back to a snapshot.
+    pub(super) restores: AtomicU64,
     pub(super) reading: Arc<Pool>,
     pub(super) tailing: Arc<Pool>,
     pub(super) writing: Arc<Pool>,
@@ -37,6 +40,7 @@ impl Shared {
             pins: Pins::new(committed),
             snapshots,
             copies: Copies::default(),
+            restores: AtomicU64::new(0),
             reading: Pool::new(READ_BYTES, 8),
             tailing: Pool::new(TAIL_BYTES, 16),
             writing: Pool::new(WRITE_BYTES, 8),

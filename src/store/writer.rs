@@ -79,7 +79,8 @@ impl Writer {
         self.queue(job)?.blocking_recv().unwrap_or(Err(Error::Closed))
     }
 
-    fn queue<T>(
+    /// Queues a job without waiting for it.
+    pub(super) fn queue<T>(
         &self,
         job: impl FnOnce(Reply<T>) -> Job,
     ) -> Result<oneshot::Receiver<Result<T, Error>>, Error> {

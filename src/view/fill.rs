@@ -26,6 +26,7 @@ pub(super) struct Fill {
 impl Fill {
     /// Fetches, verifies and keeps the object; `None` if upstream has no such key.
     pub(super) async fn run(&self, flight: &Flight) -> Result<Option<Landed>, Error> {
+        let restores = self.store.restores();
         let headers = HeaderMap::new();
         let read = Read {
             upstream: &self.upstream,
@@ -59,6 +60,7 @@ impl Fill {
             etag: remote.etag.clone(),
             modified: remote.modified,
             metadata: remote.metadata.clone(),
+            restores,
         });
         let kept = kept.await?.map(Arc::new);
         Ok(Some(Landed { remote, kept, bytes }))

@@ -41,7 +41,8 @@ enum Stage {
 pub(super) struct Landed {
     /// What upstream says of the object, and its size.
     pub(super) remote: Arc<Remote>,
-    /// The object as it is kept; `None` if something was written or deleted here meanwhile.
+    /// The object as it is kept; `None` if something was written or deleted here meanwhile, or the
+    /// store went back to a snapshot.
     pub(super) kept: Option<Arc<Object>>,
     /// Its bytes, whether it is kept or not.
     pub(super) bytes: Spooled,

@@ -183,7 +183,7 @@ fn log(fill: &Fill, outcome: &Result<Option<Landed>, Error>) {
             tracing::info!(
                 bucket,
                 key,
-                "an object of an upstream came, but something was written or deleted here meanwhile"
+                "an object of an upstream came, but what is here was changed meanwhile"
             );
         }
         Ok(None) => tracing::debug!(bucket, key, "there is no such key upstream"),

@@ -149,17 +149,22 @@ impl View {
             return Ok(false);
         }
         self.0.upstream.check_hops(fetch.upstream, hops)?;
-        match self.join(bucket, key, fetch.upstream, hops)? {
-            Joined::Here(..) => return Ok(true),
-            Joined::Gone => return Ok(false),
-            Joined::Flight(flight) => match flight.landed().await? {
-                None => return Ok(false),
-                Some(landed) if landed.kept.is_some() => return Ok(true),
-                Some(_) => {}
-            },
+        loop {
+            match self.join(bucket, key, fetch.upstream, hops)? {
+                Joined::Here(..) => return Ok(true),
+                Joined::Gone => return Ok(false),
+                Joined::Flight(flight) => match flight.landed().await? {
+                    None => return Ok(false),
+                    Some(landed) if landed.kept.is_some() => return Ok(true),
+                    Some(_) => {}
+                },
+            }
+            // Something was written or deleted here meanwhile: that counts. If there is nothing again, as
+            // after going back to a snapshot, another flight is needed.
+            if let Some(is_here) = self.is_here(bucket, key)? {
+                return Ok(is_here);
+            }
         }
-        // Something was written or deleted here meanwhile: that counts.
-        Ok(self.is_here(bucket, key)?.unwrap_or(false))
     }
 
     /// Whether an object is here, or certainly none; `None` where production has to be asked.

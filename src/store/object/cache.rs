@@ -43,7 +43,8 @@ pub(in crate::store) enum Eviction {
 }
 
 impl Store {
-    /// Keeps an object of an upstream, unless there is an object or a tombstone by now: then `None`.
+    /// Keeps an object of an upstream; `None` if there is an object or a tombstone by now, or the store
+    /// went back to a snapshot since the fetch began: that state had nothing there.
     pub async fn cache_object(&self, object: CacheObject) -> Result<Option<Object>, Error> {
         self.0.writer.ask(|reply| Job::CacheObject(Box::new(object), reply)).await
     }
@@ -135,7 +136,7 @@ impl Store {
 pub(in crate::store) fn cache(change: &mut Change, cache: CacheObject) -> Result<Option<Object>, Error> {
     let current = find::current(change.connection(), &cache.bucket, &cache.key)?;
     // Whatever came meanwhile is newer than the fetch, or another fetch of the same.
-    if current.row.is_some() {
+    if current.row.is_some() || change.restores() != cache.restores {
         return Ok(None);
     }
     let digests = cache.staged.digests();

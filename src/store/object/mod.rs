@@ -126,6 +126,8 @@ pub struct CacheObject {
     pub modified: Timestamp,
     /// Its headers and user metadata.
     pub metadata: Metadata,
+    /// What [`Store::restores`](super::Store::restores) was when the fetch began.
+    pub restores: u64,
 }
 
 /// What is found under a key.

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -18,10 +18,16 @@ use crate::store::{migrate, reader, row, statement};
 
 /// What the file of a snapshot has behind its name.
 pub(in crate::store) const FILE_ENDING: &str = ".sqlite";
+const JOURNAL_ENDING: &str = "-journal";
 
 /// The snapshots of a folder. Its lock is held by who removes files or changes which snapshots there are.
 #[derive(Debug)]
-pub(in crate::store) struct Snapshots(Mutex<Kept>);
+pub(in crate::store) struct Snapshots {
+    kept: Mutex<Kept>,
+    /// Held by who waits for the other one. Without it, a sweep of many contents that gives the lock back
+    /// only to take it again at once would keep everybody else waiting to its end.
+    turn: Mutex<()>,
+}
 
 /// The snapshots, for who holds the lock.
 #[derive(Debug)]
@@ -49,20 +55,22 @@ impl Snapshots {
         let folder = folder.snapshots();
         for path in files(&folder)? {
             let Some(name) = name_of(&path) else {
-                if is_partial(&path) {
+                // What is on its way here is nobody's any more: the folder is locked.
+                if is_partial(&path) || is_journal_of_nothing(&path) {
                     fs::remove_file(&path)?;
                 }
                 continue;
             };
             entries.insert(name.clone(), Entry::open(name, &path));
         }
-        Ok(Self(Mutex::new(Kept { folder, entries })))
+        Ok(Self { kept: Mutex::new(Kept { folder, entries }), turn: Mutex::new(()) })
     }
 
     /// Takes the lock. A panic of who held it may have left a file that is not in the table, or the
     /// other way round, so nothing is removed after that.
     pub(in crate::store) fn lock(&self) -> Result<MutexGuard<'_, Kept>, Error> {
-        self.0.lock().map_err(|_| Error::damaged("the table of snapshots; start anew"))
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        self.kept.lock().map_err(|_| Error::damaged("the table of snapshots; start anew"))
     }
 }
 
@@ -182,12 +190,14 @@ fn open(name: SnapshotName, path: &Path) -> Result<(Snapshot, Connection), Error
 
 fn migrate_file(path: &Path) -> Result<(), Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = open_reading(path)?;
-    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    if usize::try_from(version) == Ok(migrate::STEPS.len()) {
-        return Ok(());
+    // A crash in the middle of this leaves a journal, and only who may write can undo what it says.
+    if !journal(path).exists() {
+        let connection = open_reading(path)?;
+        let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        if usize::try_from(version) == Ok(migrate::STEPS.len()) {
+            return Ok(());
+        }
     }
-    drop(connection);
     let mut connection = Connection::open_with_flags(path, flags)?;
     migrate::migrate(&mut connection, path).map_err(Error::damaged)
 }
@@ -199,6 +209,37 @@ pub(in crate::store) fn open_reading(path: &Path) -> Result<Connection, Error> {
     reader::prepare(&connection)?;
     connection.execute_batch("PRAGMA cache_size = -1024; PRAGMA temp_store = MEMORY")?;
     Ok(connection)
+}
+
+/// The names of the snapshots in a folder, and their files.
+pub(in crate::store) fn snapshot_names(folder: &Folder) -> io::Result<Vec<(SnapshotName, PathBuf)>> {
+    let named = |path: PathBuf| name_of(&path).map(|name| (name, path));
+    Ok(files(&folder.snapshots())?.into_iter().filter_map(named).collect())
+}
+
+/// Removes the file of a snapshot. Its journal goes after it: a journal alone is nothing.
+pub(in crate::store) fn remove_file(path: &Path) -> io::Result<()> {
+    for path in [path, &journal(path)] {
+        match fs::remove_file(path) {
+            // Also where an earlier attempt came so far.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// What SQLite calls the file by which it undoes a change that was cut off.
+fn journal(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(JOURNAL_ENDING);
+    name.into()
+}
+
+/// Whether it is a journal whose snapshot was removed: another snapshot of that name must not meet it.
+fn is_journal_of_nothing(path: &Path) -> bool {
+    let of = path.to_str().and_then(|path| path.strip_suffix(JOURNAL_ENDING)).map(Path::new);
+    of.is_some_and(|of| name_of(of).is_some() && !of.exists())
 }
 
 /// The files of a folder that may not be there.

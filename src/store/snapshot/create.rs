@@ -20,20 +20,21 @@ pub(in crate::store) const COUNT_AGAIN: &str = "
     UPDATE snapshot SET (objects, bytes) =
         (SELECT count(*), coalesce(sum(size), 0) FROM object WHERE kind = 0)";
 
-/// How many copies are being read from the index. While there is one, the log cannot be emptied, and
-/// the writer must not wait for it.
+/// How many read the whole index. While one does, the log cannot be emptied, and the writer must not
+/// wait for it.
 #[derive(Debug, Default)]
 pub(in crate::store) struct Copies(AtomicUsize);
 
-struct Copying<'a>(&'a Copies);
+/// Reads the whole index for as long as it lives.
+pub(super) struct Copying<'a>(&'a Copies);
 
 impl Copies {
-    /// Whether the index is being copied.
+    /// Whether somebody does.
     pub(in crate::store) fn any(&self) -> bool {
         self.0.load(Ordering::Acquire) > 0
     }
 
-    fn begin(&self) -> Copying<'_> {
+    pub(super) fn begin(&self) -> Copying<'_> {
         self.0.fetch_add(1, Ordering::AcqRel);
         Copying(self)
     }

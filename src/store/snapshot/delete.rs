@@ -1,11 +1,8 @@
 //! Forgetting a snapshot.
 
-use std::fs;
-use std::path::PathBuf;
-
 use rusqlite::Connection;
 
-use super::catalogue::Kept;
+use super::catalogue::{Kept, remove_file};
 use crate::model::SnapshotName;
 use crate::store::error::Error;
 use crate::store::folder::BlobName;
@@ -26,7 +23,7 @@ pub(super) fn delete(inner: &Inner, name: &SnapshotName) -> Result<(), Error> {
         Err(_) => Vec::new(),
     };
     let path = kept.path(name);
-    fs::remove_file(&path)
+    remove_file(&path)
         .and_then(|()| shared.folder.sync_folder(kept.folder()))
         .map_err(|error| shared.folder.explain(&path, error))?;
     kept.forget(name);
@@ -34,7 +31,7 @@ pub(super) fn delete(inner: &Inner, name: &SnapshotName) -> Result<(), Error> {
     for file in alone {
         shared.pins.discard(shared.folder.blob_path(&file));
     }
-    tracing::info!(snapshot = %name, path = %PathBuf::from(&path).display(), "snapshot deleted");
+    tracing::info!(snapshot = %name, path = %path.display(), "snapshot deleted");
     Ok(())
 }
 

@@ -1,7 +1,5 @@
-//! Making the rows of a table those of a snapshot, by the least number of changes.
-//!
-//! Both are read in the order of their keys, side by side. What is the same stays untouched, so that
-//! going back costs what was changed since, and memory for one row.
+//! Comparing a table on two sides: both are read in the order of their keys, side by side, in memory for
+//! one row each.
 
 use std::cmp::Ordering;
 
@@ -18,55 +16,11 @@ pub(super) struct Table {
     pub(super) key: &'static [(&'static str, bool)],
 }
 
-/// Where rows are read from and written to.
-#[derive(Clone, Copy)]
-pub(super) struct Sides<'a> {
-    /// The state to go back to.
-    pub(super) taken: &'a Connection,
-    /// The present as it was before, on another connection than that which writes.
-    pub(super) present: &'a Connection,
-    /// The writing connection, inside its transaction.
-    pub(super) writing: &'a Connection,
-}
-
-/// Makes a table the same as in the snapshot. `removed` sees each row that goes or is replaced.
-pub(super) fn make_same(
-    sides: Sides<'_>,
-    table: Table,
-    mut removed: impl FnMut(&Row<'_>) -> Result<(), Error>,
-) -> Result<(), Error> {
-    let mut delete = sides.writing.prepare(&table.deletion())?;
-    merge(sides, table, |insert, ours, theirs| {
-        if let Some(ours) = ours {
-            removed(ours)?;
-            for index in 0..table.key.len() {
-                delete.raw_bind_parameter(index + 1, ToSqlOutput::Borrowed(ours.get_ref(index)?))?;
-            }
-            delete.raw_execute()?;
-        }
-        theirs.map_or(Ok(()), |theirs| put(insert, theirs))
-    })
-}
-
-/// Adds the snapshot's rows that the table lacks. Its rows never change: a row of the same key that is
-/// not the same is from another store.
-pub(super) fn add_missing(sides: Sides<'_>, table: Table) -> Result<(), Error> {
-    merge(sides, table, |insert, ours, theirs| match (ours, theirs) {
-        (Some(_), Some(_)) => Err(Error::damaged(format_args!(
-            "the snapshot is none of this store: its table {} has other rows under the same ids",
-            table.name
-        ))),
-        (None, Some(theirs)) => put(insert, theirs),
-        (_, None) => Ok(()),
-    })
-}
-
-/// Replaces all rows of a table. For tables that are small or have other unique columns than their
-/// key, which would get in the way of each other row by row.
-pub(super) fn replace(sides: Sides<'_>, table: &str) -> Result<(), Error> {
-    sides.writing.execute(&format!("DELETE FROM {table}"), [])?;
-    let mut rows = sides.taken.prepare(&format!("SELECT * FROM {table}"))?;
-    let mut insert = sides.writing.prepare(&insertion(table, rows.column_count()))?;
+/// Replaces all rows of a table. For tables that are small.
+pub(super) fn replace(writing: &Connection, taken: &Connection, table: &str) -> Result<(), Error> {
+    writing.execute(&format!("DELETE FROM {table}"), [])?;
+    let mut rows = taken.prepare(&format!("SELECT * FROM {table}"))?;
+    let mut insert = writing.prepare(&insertion(table, rows.column_count()))?;
     let mut rows = rows.query([])?;
     while let Some(row) = rows.next()? {
         put(&mut insert, row)?;
@@ -96,11 +50,6 @@ impl Table {
             .map(|(column, down)| format!("{column}{}", if *down { " DESC" } else { "" }))
             .collect();
         format!("SELECT * FROM {} ORDER BY {}", self.name, order.join(", "))
-    }
-
-    fn deletion(self) -> String {
-        let key: Vec<_> = self.key.iter().map(|(column, _)| format!("{column} = ?")).collect();
-        format!("DELETE FROM {} WHERE {}", self.name, key.join(" AND "))
     }
 
     fn compare(self, ours: &Row<'_>, theirs: &Row<'_>) -> Result<Ordering, Error> {
@@ -137,17 +86,16 @@ fn is_same(ours: &Row<'_>, theirs: &Row<'_>) -> Result<bool, Error> {
     Ok(true)
 }
 
-/// Goes through a table on both sides and hands over what is not the same: a row of the present alone,
-/// one of the snapshot alone, or two of the same key.
-fn merge(
-    sides: Sides<'_>,
+/// Goes through a table on both sides and hands over what is not the same: a row of ours alone, one of
+/// theirs alone, or two of the same key.
+pub(super) fn differences(
+    ours: &Connection,
+    theirs: &Connection,
     table: Table,
-    mut differ: impl FnMut(&mut Statement<'_>, Option<&Row<'_>>, Option<&Row<'_>>) -> Result<(), Error>,
+    mut differ: impl FnMut(Option<&Row<'_>>, Option<&Row<'_>>) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let selection = table.selection();
-    let (mut ours, mut theirs) = (sides.present.prepare(&selection)?, sides.taken.prepare(&selection)?);
-    let columns = ours.column_count();
-    let mut insert = sides.writing.prepare(&insertion(table.name, columns))?;
+    let (mut ours, mut theirs) = (ours.prepare(&selection)?, theirs.prepare(&selection)?);
     let (mut ours, mut theirs) = (ours.query([])?, theirs.query([])?);
     let (mut one, mut other) = (ours.next()?, theirs.next()?);
     loop {
@@ -158,10 +106,10 @@ fn merge(
             (Some(ours), Some(theirs)) => table.compare(ours, theirs)?,
         };
         match (order, one, other) {
-            (Ordering::Less, ours, _) => differ(&mut insert, ours, None)?,
-            (Ordering::Greater, _, theirs) => differ(&mut insert, None, theirs)?,
+            (Ordering::Less, ours, _) => differ(ours, None)?,
+            (Ordering::Greater, _, theirs) => differ(None, theirs)?,
             (Ordering::Equal, Some(ours), Some(theirs)) if is_same(ours, theirs)? => {}
-            (Ordering::Equal, ours, theirs) => differ(&mut insert, ours, theirs)?,
+            (Ordering::Equal, ours, theirs) => differ(ours, theirs)?,
         }
         if order.is_le() {
             one = ours.next()?;

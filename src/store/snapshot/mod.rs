@@ -12,16 +12,19 @@ mod create;
 mod delete;
 mod diff;
 mod merge;
+mod prepare;
 mod restore;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-pub(super) use catalogue::{FILE_ENDING, Kept, Snapshots, open_reading};
+pub(super) use catalogue::{FILE_ENDING, Kept, Snapshots, open_reading, remove_file, snapshot_names};
 pub(super) use create::{COUNT_AGAIN, Copies};
 pub use diff::{Difference, DifferencePage, Is};
+pub(super) use prepare::{Prepared, Step, step};
+pub(super) use restore::restore;
 #[cfg(test)]
 pub(super) use restore::tables;
-pub(super) use restore::{Restore, restore};
 
 use super::Store;
 use super::error::Error;
@@ -62,7 +65,22 @@ impl Store {
     ///
     /// Costs what is different, and a look at each object; writes wait.
     pub async fn restore_snapshot(&self, name: SnapshotName) -> Result<Snapshot, Error> {
-        self.blocking(move |inner| restore::run(inner, &name)).await
+        self.blocking(move |inner| restore::run(inner, &name, || ())).await
+    }
+
+    /// The same for tests of what happens in the middle of it.
+    #[cfg(test)]
+    pub(super) async fn restore_snapshot_while(
+        &self,
+        name: SnapshotName,
+        meanwhile: impl FnOnce() + Send + 'static,
+    ) -> Result<Snapshot, Error> {
+        self.blocking(move |inner| restore::run(inner, &name, meanwhile)).await
+    }
+
+    /// How often this process went back to a snapshot.
+    pub fn restores(&self) -> u64 {
+        self.0.shared.restores.load(Ordering::Acquire)
     }
 
     /// Forgets a snapshot, and removes the files that only it named.

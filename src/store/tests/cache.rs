@@ -56,6 +56,7 @@ async fn a_cached_object_keeps_what_upstream_said_of_it_and_gets_the_digests_of_
         etag: ETag::of_md5([0; 16]),
         modified: Timestamp::from_seconds(0),
         metadata: Metadata::default(),
+        restores: 0,
     };
     assert!(matches!(fixture.store.cache_object(elsewhere).await, Err(Error::NoSuchBucket(_))));
 }

@@ -15,6 +15,7 @@ mod plans;
 mod scans;
 mod sessions;
 mod snapshot_damage;
+mod snapshot_meanwhile;
 mod snapshot_model;
 mod snapshots;
 mod tail;
@@ -126,6 +127,7 @@ impl Fixture {
             etag: ETag::parse("upstream-3").expect("a tag"),
             modified: Timestamp::from_seconds(1_500_000_000),
             metadata,
+            restores: self.store.restores(),
         };
         self.store.cache_object(cache).await.expect("written")
     }
@@ -156,6 +158,16 @@ impl Fixture {
     pub(super) async fn delete(&self, name: &str, tombstone: bool) -> bool {
         let outcomes = self.store.delete_objects(&bucket(), vec![deletion(name, tombstone)]).await;
         outcomes.expect("committed")[0].as_ref().expect("no condition").existed
+    }
+
+    /// Everything under every key of the bucket: what is known of it, and its bytes.
+    pub(super) async fn state(&self) -> Vec<(Object, Vec<u8>)> {
+        let mut state = Vec::new();
+        for object in self.store.scan_whole_objects(&bucket(), &scan_all()).expect("the index answers") {
+            let bytes = self.get(object.key.as_str()).await.expect("it is listed");
+            state.push((object, bytes));
+        }
+        state
     }
 
     pub(super) fn keys(&self, scan: &Scan) -> Vec<String> {

@@ -137,3 +137,54 @@ async fn fsck_looks_into_snapshots() {
     assert!(matches!(&report.findings[..], [Finding::BadSnapshot { .. }]), "{:?}", report.findings);
     assert!(!report.is_clean());
 }
+
+#[tokio::test]
+async fn a_snapshot_whose_migration_was_cut_off_is_read_all_the_same() {
+    let fixture = Fixture::new().await;
+    for index in 0..200 {
+        fixture.put(&format!("key-{index}"), b"then").await;
+    }
+    fixture.take("one").await;
+    fixture.store.close().await;
+    // The state in the middle of a change: pages of the file are overwritten, their old bytes are in the journal.
+    let snapshots = fixture.folder.path().join("snapshots");
+    let (file, journal) = (snapshots.join("one.sqlite"), snapshots.join("one.sqlite-journal"));
+    let aside = |path: &std::path::Path| path.with_extension(if path == file { "file" } else { "undo" });
+    let changing = rusqlite::Connection::open(&file).expect("an index");
+    changing
+        .execute_batch("PRAGMA cache_size = 2; PRAGMA cache_spill = 1; BEGIN; UPDATE object SET size = 7")
+        .expect("valid SQL");
+    std::fs::copy(&journal, aside(&journal)).expect("there is a journal");
+    std::fs::copy(&file, aside(&file)).expect("readable");
+    drop(changing);
+    assert_ne!(std::fs::read(aside(&file)).expect("a file"), std::fs::read(&file).expect("a file"));
+    for path in [&journal, &file] {
+        std::fs::rename(aside(path), path).expect("writable");
+    }
+    let fixture = fixture.reopened().await;
+    fixture.put("key-0", b"now").await;
+    fixture.go_back("one").await;
+    assert_eq!(fixture.get("key-0").await.expect("an object"), b"then");
+    assert!(!journal.exists());
+    // One that belongs to nothing must not meet the next snapshot of its name.
+    fixture.forget_snapshot("one").await;
+    std::fs::write(&journal, "old bytes of pages").expect("writable");
+    let fixture = fixture.reopened().await;
+    assert!(!journal.exists());
+    fixture.end_soundly().await;
+}
+
+#[tokio::test]
+async fn a_snapshot_whose_file_is_gone_already_can_be_deleted() {
+    let fixture = Fixture::new().await;
+    fixture.put("a", &pattern(100_000)).await;
+    fixture.take("one").await;
+    fixture.delete("a", false).await;
+    fixture.swept().await;
+    // As after a deletion that failed because its folder could not be synced.
+    std::fs::remove_file(fixture.folder.path().join("snapshots/one.sqlite")).expect("there");
+    fixture.forget_snapshot("one").await;
+    assert_eq!(fixture.store.list_snapshots().await.expect("a list"), []);
+    fixture.swept_to(0).await;
+    fixture.end_soundly().await;
+}

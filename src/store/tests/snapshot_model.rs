@@ -11,13 +11,37 @@ use crate::store::fsck::{self, Check};
 /// What the model does.
 #[derive(Debug, Clone)]
 enum Verb {
-    Put { key: usize, size: usize },
-    Copy { from: usize, to: usize },
-    Delete { key: usize, tombstone: bool },
-    Take { snapshot: usize },
-    GoBack { snapshot: usize },
-    Forget { snapshot: usize },
-    Hold { key: usize },
+    Put {
+        key: usize,
+        size: usize,
+    },
+    Copy {
+        from: usize,
+        to: usize,
+    },
+    Delete {
+        key: usize,
+        tombstone: bool,
+    },
+    Take {
+        snapshot: usize,
+    },
+    GoBack {
+        snapshot: usize,
+    },
+    /// Something is written between the halves of a restore.
+    GoBackWhile {
+        snapshot: usize,
+        key: usize,
+        size: usize,
+        delete: bool,
+    },
+    Forget {
+        snapshot: usize,
+    },
+    Hold {
+        key: usize,
+    },
     LetGo,
     Sweep,
     Reopen,
@@ -35,13 +59,37 @@ fn verb() -> impl Strategy<Value = Verb> {
         3 => (key(), key()).prop_map(|(from, to)| Verb::Copy { from, to }),
         3 => (key(), any::<bool>()).prop_map(|(key, tombstone)| Verb::Delete { key, tombstone }),
         4 => snapshot().prop_map(|snapshot| Verb::Take { snapshot }),
-        4 => snapshot().prop_map(|snapshot| Verb::GoBack { snapshot }),
+        2 => snapshot().prop_map(|snapshot| Verb::GoBack { snapshot }),
+        3 => (snapshot(), key(), size(), any::<bool>())
+            .prop_map(|(snapshot, key, size, delete)| Verb::GoBackWhile { snapshot, key, size, delete }),
         2 => snapshot().prop_map(|snapshot| Verb::Forget { snapshot }),
         2 => key().prop_map(|key| Verb::Hold { key }),
         1 => Just(Verb::LetGo),
         2 => Just(Verb::Sweep),
         1 => Just(Verb::Reopen),
     ]
+}
+
+/// Writes or deletes a key of which nothing may be seen afterwards.
+async fn change_without_trace(store: &Store, key: usize, size: usize, delete: bool) {
+    if delete {
+        let deletes = vec![deletion(KEYS[key], true)];
+        store.delete_objects(&bucket(), deletes).await.expect("committed");
+        return;
+    }
+    let mut staging = store.stage(&[], None);
+    staging.write(vec![0xff; size].into()).await.expect("room");
+    let put = PutObject {
+        bucket: bucket(),
+        key: crate::store::tests::key(KEYS[key]),
+        staged: staging.finish().await.expect("room"),
+        metadata: Metadata::default(),
+        tags: Tags::default(),
+        owner: owner(),
+        checksum: None,
+        conditions: WriteConditions::default(),
+    };
+    store.put_object(put).await.expect("written");
 }
 
 /// What is under each key: bytes, or `None` for a tombstone.
@@ -92,10 +140,14 @@ impl Pair {
             Verb::Take { snapshot } => self.take(SNAPSHOTS[snapshot]).await,
             Verb::GoBack { snapshot } => {
                 let outcome = self.fixture.store.restore_snapshot(name(SNAPSHOTS[snapshot])).await;
-                assert_eq!(outcome.is_ok(), self.snapshots.contains_key(SNAPSHOTS[snapshot]), "{outcome:?}");
-                if let Some(state) = self.snapshots.get(SNAPSHOTS[snapshot]) {
-                    self.present.clone_from(state);
-                }
+                self.gone_back(SNAPSHOTS[snapshot], &outcome);
+            }
+            Verb::GoBackWhile { snapshot, key, size, delete } => {
+                let (store, runtime) = (self.fixture.store.clone(), tokio::runtime::Handle::current());
+                let meanwhile = move || runtime.block_on(change_without_trace(&store, key, size, delete));
+                let name = name(SNAPSHOTS[snapshot]);
+                let outcome = self.fixture.store.restore_snapshot_while(name, meanwhile).await;
+                self.gone_back(SNAPSHOTS[snapshot], &outcome);
             }
             Verb::Forget { snapshot } => {
                 let outcome = self.fixture.store.delete_snapshot(name(SNAPSHOTS[snapshot])).await;
@@ -121,6 +173,13 @@ impl Pair {
         }
         self.is_as_expected().await;
         self
+    }
+
+    fn gone_back(&mut self, snapshot: &str, outcome: &Result<Snapshot, Error>) {
+        assert_eq!(outcome.is_ok(), self.snapshots.contains_key(snapshot), "{outcome:?}");
+        if let Some(state) = self.snapshots.get(snapshot) {
+            self.present.clone_from(state);
+        }
     }
 
     async fn take(&mut self, snapshot: &'static str) {

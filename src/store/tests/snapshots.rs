@@ -88,7 +88,7 @@ fn object_ref(text: &str) -> ObjectRef {
     ObjectRef { bucket: bucket(), key: key(text), version: None }
 }
 
-async fn begin(fixture: &Fixture, text: &str) -> UploadRef {
+pub(super) async fn begin(fixture: &Fixture, text: &str) -> UploadRef {
     let new = NewUpload {
         bucket: bucket(),
         key: key(text),
@@ -102,7 +102,7 @@ async fn begin(fixture: &Fixture, text: &str) -> UploadRef {
     UploadRef { bucket: upload.bucket, key: upload.key, id: upload.id }
 }
 
-async fn put_part(fixture: &Fixture, upload: &UploadRef, number: u16, bytes: &[u8]) -> Part {
+pub(super) async fn put_part(fixture: &Fixture, upload: &UploadRef, number: u16, bytes: &[u8]) -> Part {
     let number = PartNumber::new(number).expect("a part number");
     let staged = fixture.stage(bytes).await;
     let part = PutPart { upload: upload.clone(), number, staged, checksum: None };

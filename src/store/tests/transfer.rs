@@ -6,7 +6,7 @@ use std::path::Path;
 use super::*;
 use crate::model::SnapshotName;
 use crate::store::fsck::{self, Check};
-use crate::store::transfer::{Error, Moved, Progress, export, fork, import};
+use crate::store::transfer::{Error, Moved, Passage, Progress, export, fork, import, is_passing};
 
 fn one() -> SnapshotName {
     SnapshotName::parse("one").expect("a name")
@@ -252,4 +252,88 @@ async fn damaged_blobs_are_not_exported() {
     std::fs::write(blob, vec![1; 300_000]).expect("writable");
     let outcome = export(fixture.folder.path(), &one(), Vec::new(), |_| {});
     assert!(matches!(outcome, Err(Error::BadBlob { .. })), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn what_a_killed_transfer_left_goes_at_the_next_start_unless_another_one_lives() {
+    let fixture = Fixture::new().await;
+    fixture.put("a", &pattern(100_000)).await;
+    let passing = Passage::new_name().expect("a name");
+    assert!(is_passing(&passing));
+    for kept in
+        ["one", "in-transfer", "in-transfer-123", "in-transfer-0123456789AB", "my-in-transfer-0123456789ab"]
+    {
+        let kept = SnapshotName::parse(kept).expect("a name");
+        assert!(!is_passing(&kept), "{kept}");
+        fixture.store.create_snapshot(kept).await.expect("taken");
+    }
+    fixture.store.create_snapshot(passing.clone()).await.expect("taken");
+    fixture.delete("a", false).await;
+    for kept in fixture.store.list_snapshots().await.expect("a list") {
+        if kept.name != passing {
+            fixture.store.delete_snapshot(kept.name).await.expect("deleted");
+        }
+    }
+    let transfer = Passage::begin(fixture.folder.path()).expect("the folder is there");
+    let fixture = fixture.reopened().await;
+    let listed = fixture.store.list_snapshots().await.expect("a list");
+    assert_eq!(listed.len(), 1, "its transfer lives");
+    fixture.swept_to(1).await;
+    drop(transfer);
+    let fixture = fixture.reopened().await;
+    assert_eq!(fixture.store.list_snapshots().await.expect("a list"), []);
+    fixture.swept_to(0).await;
+    is_sound(fixture).await;
+}
+
+#[test]
+fn of_transfers_that_begin_together_one_is_alone_and_the_others_wait_for_it() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let begin = || Passage::begin(folder.path());
+    assert!(matches!(begin(), Err(Error::File { .. })), "it is no data folder");
+    std::fs::create_dir(folder.path().join("blobs")).expect("writable");
+    let mut first = begin().expect("a folder");
+    assert!(first.is_alone());
+    let (admitted, begun) = (std::sync::atomic::AtomicBool::new(false), std::sync::mpsc::channel());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let second = begin().expect("a folder");
+            assert!(!second.is_alone());
+            assert!(admitted.load(std::sync::atomic::Ordering::SeqCst));
+            begun.0.send(second).expect("somebody listens");
+        });
+        admitted.store(true, std::sync::atomic::Ordering::SeqCst);
+        first.admit().expect("a lock");
+    });
+    let second = begun.1.recv().expect("it has begun");
+    drop(first);
+    assert!(!begin().expect("a folder").is_alone(), "the second one lives");
+    drop(second);
+    assert!(begin().expect("a folder").is_alone());
+}
+
+#[tokio::test]
+async fn a_folder_that_only_a_lock_was_made_in_is_taken_and_a_stage_never_is() {
+    let fixture = stage().await;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let to = folder.path().join("a/b/fork");
+    for empty in ["staging", "blobs"] {
+        std::fs::create_dir_all(to.join(empty)).expect("writable");
+    }
+    std::fs::write(to.join("lock"), "1\n").expect("writable");
+    fork(fixture.folder.path(), &one(), &to, |_| {}).expect("nothing was in there");
+    let refused = fork(fixture.folder.path(), &one(), &to, |_| {});
+    assert!(matches!(refused, Err(Error::NotEmpty(_))), "{refused:?}");
+    let forked = open(folder, to, &fixture.options);
+    has_all(&forked).await;
+    is_sound(forked).await;
+}
+
+#[tokio::test]
+async fn folders_that_were_made_for_a_fork_that_fails_go_again() {
+    let fixture = stage().await;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    std::fs::remove_file(super::fsck::blob_of(fixture.folder.path(), 300_000)).expect("there");
+    fork(fixture.folder.path(), &one(), &folder.path().join("a/b/fork"), |_| {}).expect_err("a blob is gone");
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0);
 }

@@ -6,6 +6,7 @@
 mod export;
 mod fork;
 mod import;
+mod passing;
 mod target;
 
 use std::io;
@@ -16,6 +17,8 @@ use rusqlite::Connection;
 pub use export::export;
 pub use fork::fork;
 pub use import::import;
+pub(super) use passing::remove_abandoned;
+pub use passing::{Passage, is_passing};
 pub(super) use target::check_finished;
 
 use super::change::find;

@@ -1,6 +1,7 @@
 //! A data folder in the making: it is nobody's stage before it is whole.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -16,12 +17,14 @@ use crate::store::{Options, migrate};
 pub(in crate::store) const UNFINISHED: &str = "unfinished";
 /// What a file system has in its own root, as of a volume.
 const LOST_AND_FOUND: &str = "lost+found";
+/// The lock of a folder.
+const LOCK: &str = "lock";
 
 /// A data folder in the making. Dropped before it is finished, all that was made goes.
 pub(super) struct Target {
     folder: Folder,
-    /// Whether the folder itself was made.
-    is_new: bool,
+    /// The folders that were made for it, itself first, then what it is in.
+    made: Vec<PathBuf>,
     shelves: BTreeSet<PathBuf>,
     finished: bool,
 }
@@ -30,33 +33,33 @@ impl Target {
     /// Takes a folder that is empty, not there, or what a kill has left of an earlier attempt.
     pub(super) fn begin(root: &Path) -> Result<Self, Error> {
         let failed = |source| Error::file(root, source);
-        let entries = match fs::read_dir(root) {
-            Ok(entries) => Some(entries),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(failed(error)),
+        // Before anything is made, so that nothing is ever made in a folder of somebody's.
+        let made = match fs::symlink_metadata(root) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => make_folders(root).map_err(failed)?,
+            _ => check_free(root).map(|()| Vec::new())?,
         };
-        let is_new = entries.is_none();
-        let mut names = BTreeSet::new();
-        for entry in entries.into_iter().flatten() {
-            names.insert(entry.map_err(failed)?.file_name());
-        }
-        let is_ours = names.iter().any(|name| name == UNFINISHED);
-        if !is_ours && names.iter().any(|name| name != LOST_AND_FOUND) {
-            return Err(Error::NotEmpty(root.to_owned()));
-        }
-        fs::create_dir_all(root).map_err(failed)?;
-        // Before anything else, so that nobody takes it for a stage; and after that the lock.
-        fs::write(root.join(UNFINISHED), "an understudy fork or import is making this folder\n")
-            .map_err(failed)?;
         let folder = Folder::open(&Options::new(root))?;
-        let target = Self { folder, is_new, shelves: BTreeSet::new(), finished: false };
-        if is_ours {
-            target.clear(&["lock", UNFINISHED]).map_err(failed)?;
-            for below in [target.folder.staging(), target.folder.blobs()] {
-                fs::create_dir(&below).map_err(|error| Error::file(&below, error))?;
-            }
+        let target = Self { folder, made, shelves: BTreeSet::new(), finished: false };
+        // Now that the lock is held: another attempt may have come to its end in between.
+        if let Err(error) = check_free(root) {
+            target.leave();
+            return Err(error);
+        }
+        // Nobody takes it for a stage from here on.
+        File::create(root.join(UNFINISHED))
+            .and_then(|mut file| file.write_all(b"an understudy fork or import is making this folder\n"))
+            .and_then(|()| target.folder.sync_folder(root))
+            .and_then(|()| target.clear(&[LOCK, UNFINISHED]))
+            .map_err(failed)?;
+        for below in [target.folder.staging(), target.folder.blobs()] {
+            fs::create_dir(&below).map_err(|error| Error::file(&below, error))?;
         }
         Ok(target)
+    }
+
+    /// Leaves all as it is.
+    fn leave(mut self) {
+        self.finished = true;
     }
 
     /// The folder.
@@ -96,6 +99,7 @@ impl Target {
         synced
             .and_then(|()| File::open(self.folder.index())?.sync_all())
             .and_then(|()| self.folder.sync_folder(&root))
+            .and_then(|()| self.made.iter().try_for_each(|made| self.folder.sync_folder(parent(made))))
             .and_then(|()| fs::remove_file(root.join(UNFINISHED)))
             .and_then(|()| self.folder.sync_folder(&root))
             .map_err(|source| Error::file(&root, source))?;
@@ -129,11 +133,61 @@ impl Drop for Target {
         // What cannot be removed is marked as unfinished, and the next attempt clears it away.
         let cleared = self.clear(&[UNFINISHED]).and_then(|()| {
             fs::remove_file(self.folder.root().join(UNFINISHED))?;
-            if self.is_new { fs::remove_dir(self.folder.root()) } else { Ok(()) }
+            let Some((folder, above)) = self.made.split_first() else { return Ok(()) };
+            fs::remove_dir(folder)?;
+            // Somebody may use them by now.
+            above.iter().for_each(|above| drop(fs::remove_dir(above)));
+            Ok(())
         });
         if let Err(error) = cleared {
             tracing::warn!(folder = %self.folder.root().display(), %error, "what was made could not all be removed");
         }
+    }
+}
+
+/// Refuses a folder that has anything in it but what is nobody's: an attempt that was not finished, or
+/// what is made along with a lock.
+fn check_free(root: &Path) -> Result<(), Error> {
+    let failed = |source| Error::file(root, source);
+    let names = fs::read_dir(root).map_err(failed)?.map(|entry| entry.map(|entry| entry.file_name()));
+    let names = names.collect::<io::Result<BTreeSet<_>>>().map_err(failed)?;
+    if names.contains(OsStr::new(UNFINISHED)) {
+        return Ok(());
+    }
+    for name in &names {
+        let is_empty = || fs::read_dir(root.join(name)).is_ok_and(|mut entries| entries.next().is_none());
+        let is_nothing = match name.to_str() {
+            Some(LOST_AND_FOUND | LOCK) => true,
+            Some("staging" | "blobs") => is_empty(),
+            _ => false,
+        };
+        if !is_nothing {
+            return Err(Error::NotEmpty(root.to_owned()));
+        }
+    }
+    Ok(())
+}
+
+/// Makes a folder and those that it is in, as far as they are not there. Gives those that were made, the
+/// innermost first.
+fn make_folders(root: &Path) -> io::Result<Vec<PathBuf>> {
+    match fs::create_dir(root) {
+        Ok(()) => Ok(vec![root.to_owned()]),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && parent(root) != root => {
+            let above = make_folders(parent(root))?;
+            fs::create_dir(root)?;
+            Ok(std::iter::once(root.to_owned()).chain(above).collect())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The folder that a folder is in.
+fn parent(folder: &Path) -> &Path {
+    match folder.parent() {
+        None => folder,
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
     }
 }
 

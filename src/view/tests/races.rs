@@ -4,6 +4,7 @@ use http::HeaderName;
 
 use super::production::Gate;
 use super::*;
+use crate::model::SnapshotName;
 
 /// A flight of 3 MiB that waits at its second one.
 async fn held(fixture: &Fixture, gate: &Gate) -> Flying {
@@ -38,6 +39,32 @@ async fn what_is_deleted_during_a_flight_stays_deleted() {
     assert!(!is_here, "nothing to copy any more");
     assert!(read_whole(&flying).await == pattern(3 << 20));
     assert!(matches!(fixture.found("a"), Lookup::Tombstone));
+}
+
+#[tokio::test]
+async fn what_was_on_its_way_when_the_store_went_back_is_not_kept_but_fetched_anew_for_who_copies() {
+    let fixture = Fixture::new().await;
+    let empty = SnapshotName::parse("empty").expect("a name");
+    fixture.store.create_snapshot(empty.clone()).await.expect("taken");
+    let gate = Gate::new();
+    let flying = held(&fixture, &gate).await;
+    fixture.store.restore_snapshot(empty.clone()).await.expect("restored");
+    gate.open();
+    assert!(read_whole(&flying).await == pattern(3 << 20), "who reads along reads to the end");
+    assert!(matches!(fixture.found("a"), Lookup::Absent));
+    assert_eq!(fixture.view.stats().fills, 0);
+
+    let gate = Gate::new();
+    let flying = held(&fixture, &gate).await;
+    let materialised = async { fixture.materialise("a").await.expect("an answer") };
+    let restored = async {
+        fixture.store.restore_snapshot(empty).await.expect("restored");
+        gate.open();
+    };
+    let (is_here, ()) = tokio::join!(materialised, restored);
+    assert!(is_here, "production has it still");
+    assert!(read_whole(&flying).await == pattern(3 << 20));
+    assert_eq!(fixture.view.stats().fills, 1);
 }
 
 #[tokio::test]
