@@ -183,6 +183,22 @@ fn a_tar_file_is_copied_however_it_is_packed() {
     }
 }
 
+#[test]
+fn of_a_name_that_a_tar_file_has_twice_the_last_one_counts() {
+    let first = vec![b'1'; 3_000_000];
+    let files = [("a", &first[..]), ("b", b"other"), ("a", b"2"), ("a", b"3")];
+    let scratch = tempfile::tempdir().expect("a temporary folder can be made");
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let server = start(folder.path());
+    let path = scratch.path().join("x.tar");
+    fs::write(&path, tar_of(&files)).expect("writable");
+    let path = path.to_str().expect("UTF-8");
+    for _ in 0..2 {
+        told(folder.path(), &[path], &[]);
+        assert_eq!(get(server.address(), "/stage/a").text(), "3");
+    }
+}
+
 /// Asks a server with the credential that all of them know.
 fn signed(server: &Server, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     let signed = Signed::new(server.address(), method, path, headers, "UNSIGNED-PAYLOAD");
