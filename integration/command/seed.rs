@@ -129,6 +129,7 @@ fn what_cannot_be_copied_is_named_and_the_rest_is_copied() {
 
     for (arguments, told) in [
         (vec!["/none/at/all"], "/none/at/all: No such file"),
+        (vec![&*format!("{path}/good")], "/good is a file, and neither .tar"),
         (vec!["gs://bucket/"], "gs:// is no source"),
         (vec![path, "--prefix", "pub"], "must end in /"),
         (vec!["s3://prod/"], "AWS_ACCESS_KEY_ID"),

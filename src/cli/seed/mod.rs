@@ -179,8 +179,13 @@ fn start(
     };
     Ok(match arguments.source.clone() {
         Source::Folder(path) => {
-            std::fs::read_dir(&path)
-                .map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?;
+            let shown = path.display();
+            if path.is_file() {
+                return Err(Failure::Usage(format!(
+                    "{shown} is a file, and neither .tar nor .tar.gz nor .tar.zst: name a folder or a tar file"
+                )));
+            }
+            std::fs::read_dir(&path).map_err(|error| Failure::Usage(format!("{shown}: {error}")))?;
             tokio::task::spawn_blocking(move || folder::find(&path, &finder))
         }
         Source::Archive(path, packing) => {
