@@ -129,6 +129,7 @@ fn what_cannot_be_copied_is_named_and_the_rest_is_copied() {
 
     for (arguments, told) in [
         (vec!["/none/at/all"], "/none/at/all: No such file"),
+        (vec![&*format!("{path}/good")], "/good is a file, and neither .tar"),
         (vec!["gs://bucket/"], "gs:// is no source"),
         (vec![path, "--prefix", "pub"], "must end in /"),
         (vec!["s3://prod/"], "AWS_ACCESS_KEY_ID"),
@@ -180,6 +181,22 @@ fn a_tar_file_is_copied_however_it_is_packed() {
         fs::write(path, &bytes[..bytes.len() / 2]).expect("writable");
         let (_, present, failed) = told(folder.path(), &[path], &[]);
         assert!(present >= 1 && failed == [path], "{name}: {failed:?}");
+    }
+}
+
+#[test]
+fn of_a_name_that_a_tar_file_has_twice_the_last_one_counts() {
+    let first = vec![b'1'; 3_000_000];
+    let files = [("a", &first[..]), ("b", b"other"), ("a", b"2"), ("a", b"3")];
+    let scratch = tempfile::tempdir().expect("a temporary folder can be made");
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let server = start(folder.path());
+    let path = scratch.path().join("x.tar");
+    fs::write(&path, tar_of(&files)).expect("writable");
+    let path = path.to_str().expect("UTF-8");
+    for _ in 0..2 {
+        told(folder.path(), &[path], &[]);
+        assert_eq!(get(server.address(), "/stage/a").text(), "3");
     }
 }
 

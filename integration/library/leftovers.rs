@@ -128,6 +128,15 @@ fn a_stage_that_lost_its_container_keeps_its_volume_until_it_is_returned() {
     done(&["doctor", "--fix", name.as_str()]);
     until("it runs again", || container(&name).1);
 
+    // A receipt that cannot be had now may be had later: it is not given up by the way.
+    docker(&["pause", &name.thing()]);
+    let found = output(&["doctor", "--fix", name.as_str()]);
+    assert!(String::from_utf8_lossy(&found.stdout).contains("docker unpause"), "{found:?}");
+    let refused = output(&["return", name.as_str()]);
+    assert!(complaint(&refused).contains("--without-receipt"), "{}", complaint(&refused));
+    docker(&["unpause", &name.thing()]);
+    assert_eq!(done(&["doctor", name.as_str()]), "all is well\n");
+
     docker(&["rm", "--force", &name.thing()]);
     let found = output(&["doctor", "--fix", name.as_str()]);
     assert_eq!(found.status.code(), Some(1));

@@ -154,3 +154,39 @@ fn an_engine_that_is_not_there_is_told() {
         assert!(complaint(&output).contains(told), "{host}: {}", complaint(&output));
     }
 }
+
+#[test]
+fn a_seed_has_the_keys_of_whoever_checks_out_or_none() {
+    if !engine_answers() {
+        return;
+    }
+    let seeded = |more: &str| {
+        let seed = format!("from = 's3://one/', endpoint = 'http://store:8000', bucket = 'two'{more}");
+        CATALOGUE.replace("['one']", "['one', 'two']") + &format!("seed = [{{ {seed} }}]\n")
+    };
+    let keys =
+        [("AWS_ACCESS_KEY_ID", "AKIDOFNICKNICK"), ("AWS_SECRET_ACCESS_KEY", "a-secret-of-nick-and-nobody")];
+    for (more, keys, told) in [
+        (", anonymous = true", &keys[..0], None),
+        (", anonymous = true", &keys[..], None),
+        ("", &keys[..0], Some("set AWS_ACCESS_KEY_ID")),
+        // The store knows no such key: so it was sent.
+        ("", &keys[..], Some("403")),
+    ] {
+        let name = Name::new("seeded");
+        let mut command = checkout(&name, &seeded(more), &[]);
+        for variable in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] {
+            command.env_remove(variable);
+        }
+        let output = command.envs(keys.iter().copied()).output().expect("the binary was built for this test");
+        let words = complaint(&output);
+        match told {
+            None => assert!(output.status.success(), "{more} {keys:?}: {words}"),
+            Some(told) => {
+                assert!(words.contains(told), "{more} {keys:?}: {words}");
+                assert_eq!(name.things(), Vec::<String>::new());
+            }
+        }
+        assert!(!words.contains("a-secret-of-nick"), "{words}");
+    }
+}

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::engine::{docker, engine_answers};
-use super::shelf::{CATALOGUE, Name, checked_out, done};
+use super::shelf::{CATALOGUE, Name, checked_out, complaint, done, output};
 
 fn swept(name: &Name, more: &[&str]) -> Option<Value> {
     let mut arguments = vec!["sweep", name.as_str(), "--grace", "0s", "--json"];
@@ -31,6 +31,12 @@ fn an_overdue_stage_is_warned_of_then_stopped_then_returned() {
     assert_eq!(running(), "false");
     // What a sweep has stopped is not ill.
     assert_eq!(done(&["doctor", name.as_str()]), "all is well\n");
+
+    for command in ["reset", "env"] {
+        let refused = output(&[command, name.as_str()]);
+        let advice = format!("`understudy library renew {}` starts it", name.as_str());
+        assert!(complaint(&refused).contains(&advice), "{}", complaint(&refused));
+    }
 
     // Renewing starts it and begins anew.
     done(&["renew", name.as_str(), "--due", "0s"]);

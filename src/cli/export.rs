@@ -65,7 +65,8 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Result<Ex
     })?;
     let text = format!("{} exported\n", told(&moved));
     match (to_stdout, json) {
-        (true, _) => complain(text.trim_end()),
+        (true, true) => complain(super::json_line(&moved).trim_end()),
+        (true, false) => complain(text.trim_end()),
         (false, true) => print(&super::json_text(&moved))?,
         (false, false) => print(&format!("{}: {text}", file.display()))?,
     }

@@ -48,6 +48,8 @@ use crate::config::Environment;
                   Without a command it serves: S3 for beetmover, SDKs and the AWS CLI, plain paths for release tools, \
                   and redirects to production for what is not here.",
     args_conflicts_with_subcommands = true,
+    // As long as the longest line of the texts below, which would otherwise be broken a second time.
+    term_width = 110,
     after_help = SETTINGS_HELP
 )]
 struct CommandLine {

@@ -28,7 +28,7 @@ It shares its blobs with the present, so it costs a copy of the index.
 
 Examples:
   understudy snapshot create before-141
-  understudy snapshot create before-141 --url http://stage:8000")]
+  understudy snapshot create before-141 --endpoint http://stage:8000")]
     Create(OfOne),
     /// List what was kept
     List(List),

@@ -80,6 +80,7 @@ fn commands_are_read() {
         ("library reset a --to b --json", true),
         ("library logs a --follow --tail 5 --companion b", true),
         ("library return a --keep-export f --json", true),
+        ("library return a --without-receipt", true),
         ("library sweep a b --grace 3d --dry-run --json", true),
         ("library doctor a --fix --json", true),
         ("library lend a", false),

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use crate::model::{AccessKeyId, BucketName, ObjectKey, SecretKey};
+use crate::model::{AccessKeyId, BucketName, ObjectKey, SecretKey, SessionToken};
 use crate::signature::encode_path;
 
 /// The beginning of an address: `https://host[:port]/[path/]`.
@@ -162,6 +162,7 @@ pub struct S3Upstream {
     region: String,
     endpoint: UrlPrefix,
     credentials: UpstreamCredentials,
+    session_token: Option<SessionToken>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -237,6 +238,18 @@ impl S3Upstream {
         }
     }
 
+    /// The same with what goes along with a temporary key pair. A configuration has none: it would
+    /// not last as long as a server does.
+    #[must_use]
+    pub fn with_session_token(self, token: SessionToken) -> Self {
+        Self { session_token: Some(token), ..self }
+    }
+
+    /// What goes along with a temporary key pair.
+    pub fn session_token(&self) -> Option<&SessionToken> {
+        self.session_token.as_ref()
+    }
+
     /// Fetches the key pair that `credentials = "NAME"` refers to. `pattern` is for the error.
     pub(super) fn resolved(
         mut self,
@@ -289,7 +302,7 @@ impl TryFrom<RawS3Upstream> for S3Upstream {
             (None, None, None) => UpstreamCredentials::Anonymous,
             _ => return Err(InvalidUpstream::Credentials),
         };
-        Ok(Self { bucket: raw.bucket, region, endpoint, credentials })
+        Ok(Self { bucket: raw.bucket, region, endpoint, credentials, session_token: None })
     }
 }
 

@@ -77,6 +77,22 @@ pub struct Seed {
     /// Where in the bucket.
     #[serde(default)]
     pub prefix: Option<String>,
+    /// Whether a bucket is read without a key pair, instead of that of whoever checks out.
+    #[serde(default)]
+    pub anonymous: bool,
+    /// The server of a bucket, if it is not AWS.
+    #[serde(default)]
+    pub endpoint: Option<String>,
+    /// The region of a bucket.
+    #[serde(default)]
+    pub region: Option<String>,
+}
+
+impl Seed {
+    /// Whether it is read with the key pair of whoever checks out.
+    pub(super) fn needs_keys(&self) -> bool {
+        self.from.starts_with("s3://") && !self.anonymous
+    }
 }
 
 /// A service beside the store, on the same network.
@@ -154,17 +170,21 @@ pub enum InvalidCatalogue {
 /// The catalogue that is there without a file.
 pub const BUILT_IN: &str = include_str!("../../docker/library.toml");
 
-/// Variables of the store that a checkout sets.
-const RESERVED: [&str; 9] = [
+/// Variables of the store that a checkout sets, or that would make another thing of it: one without
+/// a volume, or one whose address is not what `env` says.
+const RESERVED: [&str; 12] = [
     "PORT",
     "UNDERSTUDY_ACCESS_KEY_ID",
     "UNDERSTUDY_ANONYMOUS",
     "UNDERSTUDY_BUCKETS",
     "UNDERSTUDY_CONFIG",
     "UNDERSTUDY_DATA_DIR",
+    "UNDERSTUDY_EPHEMERAL",
     "UNDERSTUDY_LISTEN",
     "UNDERSTUDY_PRESET",
     "UNDERSTUDY_SECRET_ACCESS_KEY",
+    "UNDERSTUDY_TLS_CERT",
+    "UNDERSTUDY_TLS_KEY",
 ];
 
 /// What companions wait for if they do not say.
@@ -197,6 +217,13 @@ impl Catalogue {
     }
 }
 
+fn check_variable(name: &str, value: &str) -> Result<(), String> {
+    if name.is_empty() || name.contains(['=', '\0']) {
+        return Err("it is not the name of a variable".to_owned());
+    }
+    placeholder::check(value).map_err(|error| error.to_string())
+}
+
 /// Where something is wrong below a template, and what.
 type Trouble = (String, String);
 
@@ -207,11 +234,19 @@ impl Template {
             if RESERVED.contains(&name.as_str()) {
                 return Err((place(), "the checkout sets this itself".to_owned()));
             }
-            placeholder::check(value).map_err(|error| (place(), error.to_string()))?;
+            check_variable(name, value).map_err(|reason| (place(), reason))?;
         }
         if let Some(config) = &self.config {
             toml::from_str::<toml::Table>(config)
                 .map_err(|error| ("config".to_owned(), error.message().to_owned()))?;
+        }
+        // It is copied from within the container, which has no files.
+        let reachable = ["s3://", "https://", "http://"];
+        if let Some(seed) =
+            self.seed.iter().find(|seed| !reachable.iter().any(|with| seed.from.starts_with(with)))
+        {
+            let reason = format!("{:?} is not in the stage's reach: write s3://… or https://…", seed.from);
+            return Err(("seed".to_owned(), reason));
         }
         for (name, companion) in &self.companions {
             let place = || format!("companion.{name}");
@@ -222,8 +257,8 @@ impl Template {
                 return Err((place(), "this is the name of the store".to_owned()));
             }
             for (variable, value) in &companion.environment {
-                placeholder::check(value)
-                    .map_err(|error| (format!("{}.environment.{variable}", place()), error.to_string()))?;
+                check_variable(variable, value)
+                    .map_err(|reason| (format!("{}.environment.{variable}", place()), reason))?;
             }
             let probe = companion.health.iter().flat_map(|health| &health.command);
             for part in companion.command.iter().chain(probe) {
@@ -329,6 +364,18 @@ mod tests {
             ("default = 'a'\n[template.a]\ncpus = 0.0\n", "a number of processors"),
             ("default = 'a'\n[template.a]\nmemory = '1 horse'\n", "is not a size"),
             ("default = 'a'\n[template.a]\nconfig = '[server'\n", "template.a.config: "),
+            (
+                "default = 'a'\n[template.a]\nseed = [{ from = '/srv/x.tar', bucket = 'one' }]\n",
+                "template.a.seed: \"/srv/x.tar\" is not in the stage's reach",
+            ),
+            (
+                "default = 'a'\n[template.a.environment]\n'A=B' = 'x'\n",
+                "template.a.environment.A=B: it is not the name of a variable",
+            ),
+            (
+                "default = 'a'\n[template.a.environment]\nUNDERSTUDY_EPHEMERAL = 'true'\n",
+                "template.a.environment.UNDERSTUDY_EPHEMERAL: the checkout sets this itself",
+            ),
             (
                 "default = 'a'\n[template.a.environment]\nUNDERSTUDY_LISTEN = 'x'\n",
                 "template.a.environment.UNDERSTUDY_LISTEN: the checkout sets this itself",

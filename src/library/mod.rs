@@ -35,7 +35,7 @@ pub use maker::Maker;
 pub use name::{InvalidStageName, StageName};
 pub use placeholder::InvalidPlaceholder;
 pub use plan::{ACCOUNT_FILE, Checkout, Plan, Source, Unplannable};
-pub use spec::{ContainerSpec, Mounted, Port, Probe, Restart};
+pub use spec::{ContainerSpec, Mounted, Port, Probe, Restart, Secrets};
 pub use step::{Step, Undo};
 pub use sweep::{Action, action};
 pub use variables::{Account, Address, Group, Keys, Variable, shell, variables};

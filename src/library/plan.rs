@@ -13,7 +13,7 @@ use super::labels::{self, Labels, Role};
 use super::lease::Lease;
 use super::name::StageName;
 use super::placeholder::{self, InvalidPlaceholder, Values};
-use super::spec::{ContainerSpec, Mounted, Port, Probe};
+use super::spec::{ContainerSpec, Mounted, Port, Probe, Secrets};
 use super::step::Step;
 use crate::config::{Size, Span};
 use crate::model::{AccessKeyId, SecretKey, Timestamp};
@@ -51,6 +51,8 @@ pub struct Checkout {
     pub access_key_id: AccessKeyId,
     /// Its own key pair.
     pub secret_key: SecretKey,
+    /// With what buckets are read that content is copied from.
+    pub source_keys: Secrets,
     /// A number that no two checkouts share.
     pub checkout: String,
     /// The process that does it.
@@ -82,6 +84,8 @@ pub struct Plan {
     pub lease: Lease,
     /// The steps in order.
     pub steps: Vec<Step>,
+    /// With what buckets are read that content is copied from.
+    pub source_keys: Secrets,
 }
 
 /// Why there is no plan.
@@ -203,7 +207,13 @@ impl Checkout {
         }
         steps.push(Step::Snapshot { container: store, snapshot: FIRST_SNAPSHOT.to_owned() });
         steps.push(self.card(&Card::first(self.due)));
-        Ok(Plan { name: self.name.clone(), checkout: self.checkout.clone(), lease, steps })
+        Ok(Plan {
+            name: self.name.clone(),
+            checkout: self.checkout.clone(),
+            lease,
+            steps,
+            source_keys: self.source_keys.clone(),
+        })
     }
 
     fn labels(&self, role: Role) -> Labels {

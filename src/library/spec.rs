@@ -41,6 +41,17 @@ pub struct ContainerSpec {
     pub stop_timeout: Duration,
 }
 
+/// Variables that only one command in a container gets: they stand in no label and in no container.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secrets(pub Vec<(String, String)>);
+
+impl fmt::Debug for Secrets {
+    /// Without what they hold.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
+}
+
 /// How the engine knows that a container is well.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {

@@ -53,6 +53,29 @@ impl fmt::Debug for SecretKey {
     }
 }
 
+/// What goes along with a temporary credential. It has no `Display`, and `Debug` masks it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SessionToken(Box<str>);
+
+impl SessionToken {
+    /// Wraps a token of visible ASCII characters; `None` if it is not one.
+    pub fn parse(text: &str) -> Option<Self> {
+        ((1..=8192).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic()))
+            .then(|| Self(text.into()))
+    }
+
+    /// The token itself, for signing.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SessionToken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("SessionToken(***)")
+    }
+}
+
 /// Whom objects and buckets belong to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Owner {

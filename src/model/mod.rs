@@ -22,7 +22,9 @@ pub use bucket_name::{BucketName, InvalidBucketName};
 pub use byte_range::{ByteRange, RangeSpec, Unsatisfiable};
 pub use checksum::{Checksum, ChecksumAlgorithm, ChecksumKind, InvalidChecksum};
 pub use condition::{ConditionFailed, ETagMatch, ObjectState, ReadConditions, WriteConditions};
-pub use credential::{AccessKeyId, Credential, Grant, InvalidGrant, Owner, Permission, SecretKey};
+pub use credential::{
+    AccessKeyId, Credential, Grant, InvalidGrant, Owner, Permission, SecretKey, SessionToken,
+};
 pub use etag::{ETag, InvalidETag};
 pub use metadata::{InvalidMetadata, Metadata, SystemHeader};
 pub use object_key::{InvalidObjectKey, ObjectKey};

@@ -146,8 +146,9 @@ fn add_signature(
     settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
     settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
     settings.signature_location = SignatureLocation::Headers;
+    let token = bucket.session_token().map(|token| token.expose().to_owned());
     let identity =
-        Credentials::new(access_key_id.as_str(), secret_key.expose(), None, None, "understudy").into();
+        Credentials::new(access_key_id.as_str(), secret_key.expose(), token, None, "understudy").into();
     let params = v4::SigningParams::builder()
         .identity(&identity)
         .region(bucket.region())
@@ -167,7 +168,7 @@ fn add_signature(
     for (name, value) in instructions.headers() {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|error| failed(&error))?;
         let mut value = HeaderValue::from_str(value).map_err(|error| failed(&error))?;
-        value.set_sensitive(name == http::header::AUTHORIZATION);
+        value.set_sensitive(name == http::header::AUTHORIZATION || name == "x-amz-security-token");
         request.headers_mut().insert(name, value);
     }
     Ok(())

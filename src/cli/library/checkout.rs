@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::config::{Environment, Span};
 use crate::fallback::ReleaseId;
 use crate::library::engine::{Engine, Error};
-use crate::library::{BUILT_IN, Catalogue, Checkout, Maker, Plan, Source, Template};
+use crate::library::{BUILT_IN, Catalogue, Checkout, Maker, Plan, Secrets, Source, Template};
 use crate::model::Timestamp;
 
 /// The arguments of `library checkout`.
@@ -180,6 +180,7 @@ fn plan(
         publish_on: arguments.publish_on,
         access_key_id: credential.access_key_id,
         secret_key: credential.secret_key,
+        source_keys: source_keys(environment),
         checkout: hex::encode(checkout),
         maker: Maker::this_process().map_or_else(String::new, |maker| maker.to_string()),
     };
@@ -217,6 +218,19 @@ fn variable<'environment>(
     names: &[&str],
 ) -> Option<&'environment str> {
     names.iter().find_map(|name| environment.get(*name)).map(String::as_str).filter(|text| !text.is_empty())
+}
+
+/// What `understudy seed` reads a bucket with.
+fn source_keys(environment: &Environment) -> Secrets {
+    let names = [
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "AWS_REGION",
+        "AWS_DEFAULT_REGION",
+    ];
+    let set = names.iter().filter_map(|name| Some(((*name).to_owned(), variable(environment, &[name])?)));
+    Secrets(set.map(|(name, value)| (name, value.to_owned())).collect())
 }
 
 /// When a lease ends that begins now.

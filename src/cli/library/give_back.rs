@@ -31,6 +31,9 @@ pub(in crate::cli) struct Arguments {
     /// Write the whole stage to this file first; it must not be there yet
     #[arg(long, value_name = "FILE")]
     keep_export: Option<PathBuf>,
+    /// Return it also if it cannot be asked for its receipt
+    #[arg(long)]
+    without_receipt: bool,
     /// The receipt and what was done as a JSON object
     #[arg(long)]
     json: bool,
@@ -50,7 +53,12 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Result<Ex
         if loan.card.is_none() && loan.broken_cards.is_empty() {
             return Err(unheld(&loan));
         }
-        give_back(engine, &loan, arguments.keep_export.as_deref(), arguments.json).await
+        let wish = Wish {
+            keep_export: arguments.keep_export.as_deref(),
+            json: arguments.json,
+            without_receipt: arguments.without_receipt,
+        };
+        give_back(engine, &loan, wish).await
     })?;
     if let Err(reason) = &returned.receipt {
         complain(&format!("understudy: there is no receipt: {reason}"));
@@ -72,26 +80,44 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Result<Ex
     Ok(ExitCode::SUCCESS)
 }
 
-/// Takes the receipt and the export, and removes the stage. Without its export nothing is removed.
-pub(super) async fn give_back(
-    engine: &Engine,
-    loan: &Loan,
-    keep_export: Option<&Path>,
-    json: bool,
-) -> Result<Returned, Failure> {
-    let receipt = match awake(engine, loan).await {
-        Ok(container) => {
-            let arguments: &[&str] = if json { &["receipt", "--json"] } else { &["receipt"] };
-            engine.done_in(&container, arguments).await.map_err(|error| chain(&error))
+/// How a stage is returned.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wish<'a> {
+    /// Where its content goes.
+    pub(super) keep_export: Option<&'a Path>,
+    /// Whether the receipt is JSON.
+    pub(super) json: bool,
+    /// Whether it goes without a receipt, too.
+    pub(super) without_receipt: bool,
+}
+
+/// Takes the receipt and the export, and removes the stage. Without its export nothing is removed, and
+/// without its receipt only what has lost the container or the volume that would know it.
+pub(super) async fn give_back(engine: &Engine, loan: &Loan, wish: Wish<'_>) -> Result<Returned, Failure> {
+    let receipt = match receipt(engine, loan, wish.json).await {
+        Ok(text) => Ok(text),
+        Err(failure) if wish.without_receipt || !loan.is_whole() => Err(chain(&failure)),
+        Err(failure) => {
+            return Err(Failure::Refused(format!(
+                "{}; so there is no receipt, and nothing was removed: `understudy library return {} \
+                 --without-receipt` does without",
+                chain(&failure),
+                loan.name
+            )));
         }
-        Err(failure) => Err(chain(&failure)),
     };
-    let export = match keep_export {
+    let export = match wish.keep_export {
         Some(path) => Some(export(engine, loan, path).await?),
         None => None,
     };
     engine.remove(loan, Clock::System.now()).await?;
     Ok(Returned { receipt, export })
+}
+
+async fn receipt(engine: &Engine, loan: &Loan, json: bool) -> Result<String, Failure> {
+    let container = awake(engine, loan).await?;
+    let arguments: &[&str] = if json { &["receipt", "--json"] } else { &["receipt"] };
+    Ok(engine.done_in(&container, arguments).await?)
 }
 
 /// The store's container, running: it can only then be asked.

@@ -50,7 +50,7 @@ fn coloured(environment: &Environment) -> bool {
 }
 
 fn table(loans: &[Loan], now: Timestamp, coloured: bool) -> String {
-    let head = ["NAME", "FOR", "RELEASE", "STATE", "DUE", "ADDRESS"].map(str::to_owned);
+    let head = ["NAME", "FOR", "RELEASE", "STATE", "DUE (UTC)", "ADDRESS"].map(str::to_owned);
     let rows: Vec<[String; 6]> =
         std::iter::once(head).chain(loans.iter().map(|loan| row(loan, now))).collect();
     let mut widths = [0; 6];

@@ -55,6 +55,14 @@ pub(super) fn store(loan: &Loan) -> Result<String, Failure> {
     })
 }
 
+/// That a stage does not run, and what starts it.
+pub(super) fn asleep(loan: &Loan) -> Failure {
+    let name = &loan.name;
+    let was_stopped = loan.card.as_ref().is_some_and(|card| card.stopped.is_some());
+    let command = if was_stopped { format!("renew {name}") } else { format!("doctor --fix {name}") };
+    Failure::Refused(format!("{name} does not run: `understudy library {command}` starts it"))
+}
+
 fn unreadable(name: &StageName, error: &InvalidLease) -> Failure {
     Failure::Refused(format!("{name}: {error}: see `understudy library doctor {name}`"))
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::lookup::{Told, find, held, minute, store, warn_of_address};
+use super::lookup::{Told, asleep, find, held, minute, store, warn_of_address};
 use super::{Loan, Named, with};
 use crate::cli::failure::Failure;
 use crate::cli::{json_text, plain, print};
@@ -105,7 +105,7 @@ pub(super) fn env(arguments: &Env, environment: &Environment) -> Result<ExitCode
     let address = match loan.address() {
         _ if arguments.inside => Address::Network,
         Some(address) => address,
-        None => return Err(without_address(&loan)),
+        None => return Err(asleep(&loan)),
     };
     if !arguments.inside {
         warn_of_address(&loan);
@@ -137,15 +137,6 @@ async fn keys(engine: &Engine, loan: &Loan) -> Result<Keys, Failure> {
     let account = engine.read_file(&container, ACCOUNT_FILE).await?;
     let account = account.as_deref().and_then(Account::parse);
     Ok(Keys { access_key_id, secret_key, account })
-}
-
-fn without_address(loan: &Loan) -> Failure {
-    let name = &loan.name;
-    let was_stopped = loan.card.as_ref().is_some_and(|card| card.stopped.is_some());
-    let command = if was_stopped { format!("renew {name}") } else { format!("doctor --fix {name}") };
-    Failure::Refused(format!(
-        "{name} does not run, so that it has no address here: `understudy library {command}` starts it"
-    ))
 }
 
 /// With a comment before each group; a shell takes this, too.

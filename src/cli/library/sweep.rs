@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::give_back::give_back;
+use super::give_back::{Wish, give_back};
 use super::lookup::minute;
 use super::{Card, Loan, with};
 use crate::cli::failure::{Failure, chain, complain};
@@ -114,7 +114,8 @@ async fn act(
             }
         }
         Action::Return => {
-            let returned = give_back(engine, loan, None, json).await?;
+            let wish = Wish { keep_export: None, json, without_receipt: false };
+            let returned = give_back(engine, loan, wish).await?;
             match returned.receipt {
                 Ok(text) => return Ok(serde_json::from_str(&text).ok().or(Some(Value::String(text)))),
                 Err(reason) => complain(&format!("understudy: {}: there is no receipt: {reason}", loan.name)),

@@ -7,14 +7,14 @@ use clap::Args;
 use serde_json::json;
 
 use super::checkout::due;
-use super::lookup::{find, held, minute, store};
+use super::lookup::{asleep, find, held, minute, store};
 use super::{Loan, Named, with};
 use crate::cli::failure::{Failure, chain};
 use crate::cli::{json_text, print};
 use crate::clock::Clock;
 use crate::config::{Environment, Span};
-use crate::library::FIRST_SNAPSHOT;
 use crate::library::engine::Engine;
+use crate::library::{FIRST_SNAPSHOT, Run};
 
 /// The arguments of `library renew`.
 #[derive(Debug, Args)]
@@ -120,7 +120,11 @@ pub(super) fn reset(arguments: &Reset, environment: &Environment) -> Result<Exit
     let (name, to) = (&arguments.named.name, arguments.to.as_deref().unwrap_or(FIRST_SNAPSHOT));
     with(environment, async |engine| {
         let held = held(&engine.inventory().await?, name)?;
-        engine.done_in(&store(&held.loan)?, &["snapshot", "restore", to]).await?;
+        let container = store(&held.loan)?;
+        if held.loan.store.as_ref().is_some_and(|store| store.run != Run::Running) {
+            return Err(asleep(&held.loan));
+        }
+        engine.done_in(&container, &["snapshot", "restore", to]).await?;
         Ok(())
     })?;
     print(&if arguments.json {

@@ -42,7 +42,8 @@ fn entries(file: impl Read, path: &Path, finder: &Finder) -> std::io::Result<()>
         let kind = entry.header().entry_type();
         let name = entry.path()?.into_owned();
         let shown = format!("{}: {}", path.display(), name.display());
-        if kind.is_dir() {
+        // `git archive` begins with a header for all entries: the commit's name.
+        if kind.is_dir() || kind.is_pax_global_extensions() {
             continue;
         }
         if !matches!(kind, tar::EntryType::Regular | tar::EntryType::Continuous | tar::EntryType::GNUSparse) {
@@ -119,7 +120,34 @@ impl<R: Read> Read for Digesting<R> {
 mod tests {
     use std::path::Path;
 
-    use super::relative;
+    use super::super::found::{Finder, Found};
+    use super::{entries, relative};
+
+    #[test]
+    fn the_header_that_git_writes_is_no_file() {
+        let mut builder = tar::Builder::new(Vec::new());
+        let comment = b"19 comment=0123456\n";
+        let mut global = tar::Header::new_ustar();
+        global.set_entry_type(tar::EntryType::XGlobalHeader);
+        global.set_size(comment.len() as u64);
+        builder.append_data(&mut global, "pax_global_header", &comment[..]).expect("memory");
+        let mut header = tar::Header::new_ustar();
+        header.set_size(1);
+        builder.append_data(&mut header, "a", &b"1"[..]).expect("memory");
+        let archive = builder.into_inner().expect("memory");
+        let (sender, mut found) = tokio::sync::mpsc::channel(8);
+        let finder = Finder::new(sender, "pub/".to_owned());
+        entries(&archive[..], Path::new("x.tar"), &finder).expect("an archive");
+        drop(finder);
+        let mut told = Vec::new();
+        while let Some(next) = found.blocking_recv() {
+            told.push(match next {
+                Found::Item(item) => item.key.as_str().to_owned(),
+                Found::Failed(name, why) => format!("{name}: {why}"),
+            });
+        }
+        assert_eq!(told, ["pub/a"]);
+    }
 
     #[test]
     fn names_stay_within() {

@@ -17,7 +17,7 @@ mod source;
 mod tell;
 mod write;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ use super::welcome::most_able;
 use crate::clock::Clock;
 use crate::config::{Environment, Settings};
 use crate::fallback::{Place, S3Upstream, Upstream};
-use crate::model::{BucketName, Owner};
+use crate::model::{BucketName, Owner, SessionToken};
 use crate::upstream::{Client, Config};
 
 /// The arguments of `seed`.
@@ -54,7 +54,8 @@ shows what it has (https://archive.mozilla.org/pub/…). Keys are the names belo
 a bucket and a server they stay as they are there. --prefix puts something else before what is below.
 
 What the stage has with the same size and MD5 (or the same ETag) is left out, so the same command goes on
-where it stopped. A bucket is read with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or without a key pair.
+where it stopped. A bucket is read with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, of a temporary key
+pair, AWS_SESSION_TOKEN; or without a key pair.
 
 Exit code: 0 all is there, 1 something could not be copied.
 
@@ -178,8 +179,13 @@ fn start(
     };
     Ok(match arguments.source.clone() {
         Source::Folder(path) => {
-            std::fs::read_dir(&path)
-                .map_err(|error| Failure::Usage(format!("{}: {error}", path.display())))?;
+            let shown = path.display();
+            if path.is_file() {
+                return Err(Failure::Usage(format!(
+                    "{shown} is a file, and neither .tar nor .tar.gz nor .tar.zst: name a folder or a tar file"
+                )));
+            }
+            std::fs::read_dir(&path).map_err(|error| Failure::Usage(format!("{shown}: {error}")))?;
             tokio::task::spawn_blocking(move || folder::find(&path, &finder))
         }
         Source::Archive(path, packing) => {
@@ -216,26 +222,28 @@ fn production(
     if let Some(endpoint) = &arguments.source_endpoint {
         table["endpoint"] = (endpoint.trim_end_matches('/').to_owned() + "/").into();
     }
+    let mut token = None;
     if !arguments.anonymous {
-        if variable("AWS_SESSION_TOKEN").is_some() {
-            return Err(Failure::Usage(
-                "AWS_SESSION_TOKEN is set, and temporary key pairs cannot be used: give one of a user, or \
-                 --anonymous for a public bucket"
-                    .to_owned(),
-            ));
-        }
         let keys = variable("AWS_ACCESS_KEY_ID").zip(variable("AWS_SECRET_ACCESS_KEY"));
         let (id, secret) = keys.ok_or_else(|| {
             Failure::Usage(
-                "to read a bucket, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or say --anonymous"
+                "to read a bucket, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (of a profile: \
+                 eval \"$(aws configure export-credentials --format env)\"), or say --anonymous"
                     .to_owned(),
             )
         })?;
         table["access_key_id"] = id.into();
         table["secret_access_key"] = secret.into();
+        token = variable("AWS_SESSION_TOKEN").map(|text| {
+            let unread = || Failure::Usage("AWS_SESSION_TOKEN does not hold a session token".to_owned());
+            SessionToken::parse(&text).ok_or_else(unread)
+        });
     }
-    let bucket: S3Upstream = serde_json::from_value(table)
+    let mut bucket: S3Upstream = serde_json::from_value(table)
         .map_err(|error| Failure::Usage(format!("the source cannot be read from: {error}")))?;
+    if let Some(token) = token.transpose()? {
+        bucket = bucket.with_session_token(token);
+    }
     Ok(Upstream::new(Place::S3(bucket), Vec::new()))
 }
 
@@ -249,31 +257,42 @@ async fn copy_all(
     let (jobs, dry_run, json) = (arguments.jobs.get(), arguments.dry_run, arguments.json);
     let mut summary = Summary { dry_run, ..Summary::default() };
     let mut copying: JoinSet<(String, String, Done)> = JoinSet::new();
+    let mut under_way = HashSet::new();
+    // A tar file may have a name twice, and the last one counts: it waits for those before it.
+    let mut waiting: Option<Box<Item>> = None;
     let mut ticks =
         tokio::time::interval_at(tokio::time::Instant::now() + tell::LINE_INTERVAL, tell::LINE_INTERVAL);
     let mut is_open = true;
-    while is_open || !copying.is_empty() {
+    while is_open || waiting.is_some() || !copying.is_empty() {
+        if copying.is_empty() {
+            // One that panicked did not say which it was.
+            under_way.clear();
+        }
+        if let Some(item) = waiting.take_if(|item| !under_way.contains(item.key.as_str())) {
+            under_way.insert(item.key.as_str().to_owned());
+            let there = present.remove(item.key.as_str());
+            let writer = writer.clone();
+            copying.spawn(async move {
+                let (name, key) = (item.name.clone(), item.key.as_str().to_owned());
+                (name, key, one(&writer, *item, there, dry_run).await)
+            });
+        }
         tokio::select! {
-            next = found.recv(), if is_open && copying.len() < jobs => match next {
+            next = found.recv(), if is_open && waiting.is_none() && copying.len() < jobs => match next {
                 None => is_open = false,
                 Some(Found::Failed(name, error)) => summary.fail(&writer.progress, name, error),
                 Some(Found::Item(item)) => {
                     writer.progress.found();
-                    let there = present.remove(item.key.as_str());
-                    let writer = writer.clone();
-                    copying.spawn(async move {
-                        let (name, key) = (item.name.clone(), item.key.as_str().to_owned());
-                        (name, key, one(&writer, *item, there, dry_run).await)
-                    });
+                    waiting = Some(item);
                 }
             },
             Some(done) = copying.join_next(), if !copying.is_empty() => {
                 writer.progress.done();
                 match done {
                     Ok((name, key, done)) => {
-                        if let (Done::WouldCopy(bytes), false) = (&done, json) {
-                            // A reader that has gone is told by nothing.
-                            drop(print(&format!("{} ({})\n", super::plain(&key), HumanBytes(*bytes))));
+                        under_way.remove(&key);
+                        if !json {
+                            done.list(&writer.progress, &key);
                         }
                         summary.note(&writer.progress, name, done);
                     }
@@ -284,6 +303,17 @@ async fn copy_all(
         }
     }
     summary
+}
+
+impl Done {
+    /// Prints what a dry run lists.
+    fn list(&self, progress: &Progress, key: &str) {
+        if let Self::WouldCopy(bytes) = self {
+            let line = format!("{} ({})\n", super::plain(key), HumanBytes(*bytes));
+            // A reader that has gone is told by nothing.
+            progress.aside(|| drop(print(&line)));
+        }
+    }
 }
 
 /// Copies one object, if it is not there.

@@ -62,7 +62,9 @@ pub(super) async fn index(client: Client, url: UrlPrefix, jobs: usize, finder: &
         let found_there = match site.look("", &folder).await {
             Ok(found) => found,
             Err(failure) => {
-                if !finder.tell(Found::Failed(upstream.name() + &folder, chain(&failure))).await {
+                let (name, told) = (upstream.name() + &folder, chain(&failure));
+                let told = told.strip_prefix(&format!("{name}: ")).unwrap_or(&told).to_owned();
+                if !finder.tell(Found::Failed(name, told)).await {
                     return;
                 }
                 continue;

@@ -72,9 +72,14 @@ impl Progress {
 
     /// Says something without disturbing the bar.
     pub(super) fn say(&self, line: &str) {
+        self.aside(|| complain(line));
+    }
+
+    /// Writes to the terminal without disturbing the bar.
+    pub(super) fn aside(&self, write: impl FnOnce()) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| complain(line)),
-            None => complain(line),
+            Some(bar) => bar.suspend(write),
+            None => write(),
         }
     }
 

@@ -9,7 +9,7 @@ use super::exec::succeeded;
 use super::{Engine, Error, labelled, translate};
 use crate::library::labels::{self, Labels};
 use crate::library::plan::Plan;
-use crate::library::spec::ContainerSpec;
+use crate::library::spec::{ContainerSpec, Secrets};
 use crate::library::step::{Step, Undo};
 use crate::library::{Address, Remedy, Seed};
 
@@ -70,7 +70,7 @@ impl Engine {
             }
             Step::Start { container } => self.start(container).await,
             Step::AwaitHealth { container } => self.await_health(container).await,
-            Step::Seed { container, seed } => self.seed(container, seed).await,
+            Step::Seed { container, seed } => self.seed(plan, container, seed).await,
             Step::MakeAccount { container, file } => {
                 let url = Address::Network.url();
                 let make = ["credential", "gcs", "--name", "beetmover", "--out", file, "--endpoint", &url];
@@ -131,10 +131,20 @@ impl Engine {
         }
     }
 
-    async fn seed(&self, container: &str, seed: &Seed) -> Result<(), Error> {
+    async fn seed(&self, plan: &Plan, container: &str, seed: &Seed) -> Result<(), Error> {
         let mut arguments = vec!["seed", seed.from.as_str(), "--bucket", seed.bucket.as_str()];
-        arguments.extend(seed.prefix.iter().flat_map(|prefix| ["--prefix", prefix.as_str()]));
-        self.done_in(container, &arguments).await.map(drop)
+        for (flag, value) in [
+            ("--prefix", &seed.prefix),
+            ("--source-endpoint", &seed.endpoint),
+            ("--source-region", &seed.region),
+        ] {
+            arguments.extend(value.iter().flat_map(|value| [flag, value.as_str()]));
+        }
+        arguments.extend(seed.anonymous.then_some("--anonymous"));
+        let none = Secrets::default();
+        let keys = if seed.needs_keys() { &plan.source_keys } else { &none };
+        let ran = self.run_with(container, &arguments, keys).await?;
+        succeeded(container, &arguments, ran).map(drop)
     }
 
     /// Takes steps back, the last one first; gives the names of what could not be removed.

@@ -6,6 +6,7 @@ use bollard::query_parameters::LogsOptionsBuilder;
 use futures_util::StreamExt as _;
 
 use super::{Engine, Error};
+use crate::library::spec::Secrets;
 
 /// A command that ran in a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,12 +34,22 @@ impl Ran {
 impl Engine {
     /// Runs a command of the stage in its container and waits for its end.
     pub async fn run_in(&self, container: &str, arguments: &[&str]) -> Result<Ran, Error> {
+        self.run_with(container, arguments, &Secrets::default()).await
+    }
+
+    /// The same with variables of its own.
+    pub(super) async fn run_with(
+        &self,
+        container: &str,
+        arguments: &[&str],
+        variables: &Secrets,
+    ) -> Result<Ran, Error> {
         let mut output = Vec::new();
         let take = |bytes: &[u8]| {
             output.extend_from_slice(bytes);
             true
         };
-        let ran = self.stream_in(container, arguments, take).await?;
+        let ran = self.stream_in(container, arguments, variables, take).await?;
         Ok(Ran { output: String::from_utf8_lossy(&output).into_owned(), ..ran })
     }
 
@@ -47,13 +58,16 @@ impl Engine {
         &self,
         container: &str,
         arguments: &[&str],
+        variables: &Secrets,
         mut take: impl FnMut(&[u8]) -> bool,
     ) -> Result<Ran, Error> {
         let doing = || format!("run {} in {container}", arguments.join(" "));
         let command: Vec<&str> = std::iter::once(BINARY).chain(arguments.iter().copied()).collect();
+        let variables: Vec<_> = variables.0.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let fixed = ["NO_COLOR=1", "UNDERSTUDY_LOG=error"];
         let options = CreateExecOptions {
             cmd: Some(command),
-            env: Some(vec!["NO_COLOR=1", "UNDERSTUDY_LOG=error"]),
+            env: Some(fixed.into_iter().chain(variables.iter().map(String::as_str)).collect()),
             attach_stdout: Some(true),
             attach_stderr: Some(true),
             ..CreateExecOptions::default()
@@ -100,7 +114,7 @@ impl Engine {
             written = out.write_all(bytes);
             written.is_ok()
         };
-        let ran = self.stream_in(container, arguments, take).await?;
+        let ran = self.stream_in(container, arguments, &Secrets::default(), take).await?;
         written.map_err(|source| Error::Io { what: "cannot write the export".to_owned(), source })?;
         succeeded(container, arguments, ran)?;
         Ok(length_bytes)

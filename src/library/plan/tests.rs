@@ -6,7 +6,7 @@ use super::{Checkout, Plan, Source, Unplannable};
 use crate::library::catalogue::{BUILT_IN, Catalogue};
 use crate::library::labels;
 use crate::library::name::StageName;
-use crate::library::spec::ContainerSpec;
+use crate::library::spec::{ContainerSpec, Secrets};
 use crate::library::step::{Step, Undo};
 use crate::model::{AccessKeyId, SecretKey, Timestamp};
 
@@ -32,6 +32,7 @@ fn checkout(catalogue: &str, template: &str) -> Checkout {
         publish_on: Ipv4Addr::LOCALHOST.into(),
         access_key_id: AccessKeyId::parse("UNDERSTUDYAAAAAAAAAA").expect("an id"),
         secret_key: SecretKey::parse("a-secret-of-this-stage").expect("a secret"),
+        source_keys: Secrets(vec![("AWS_SECRET_ACCESS_KEY".to_owned(), "a-secret-of-nick".to_owned())]),
         checkout: "0123".to_owned(),
         maker: "here 1/2".to_owned(),
     }
@@ -157,6 +158,8 @@ fn companions_follow_the_store_in_their_order() {
     ] {
         assert_eq!(variable(store, name), Some(value), "{name}");
     }
+    // Whoever looks at the container must not find the keys of the person.
+    assert!(store.environment.iter().all(|(_, value)| value != "a-secret-of-nick"));
     let balrog = container(&plan, "understudy-one.balrog");
     assert_eq!(balrog.command, ["serve", "http://store:8000"]);
     for (name, value) in

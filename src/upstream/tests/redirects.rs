@@ -3,6 +3,7 @@
 use super::server::{Reply, Server, header};
 use super::{bucket, bytes, client, get, message, patient, plain};
 use crate::fallback::{Place, Upstream, UrlPrefix};
+use crate::model::SessionToken;
 use crate::upstream::Config;
 
 #[tokio::test]
@@ -45,6 +46,23 @@ async fn a_redirect_without_an_address_is_an_error() {
         let told = message(get(&client(patient()), &plain(server.address)).await);
         assert!(told.contains("without an address"), "{told}");
     }
+}
+
+#[tokio::test]
+async fn a_session_token_is_signed_and_goes_to_no_other_server() {
+    let other = Server::replies(&[Reply::answer(200, "", "hello")]).await;
+    let server = Server::replies(&[Reply::redirect(&format!("http://{}/prod/a", other.address))]).await;
+    let with_keys = bucket(server.address, true);
+    let token = SessionToken::parse("of-an-hour/+==").expect("a token");
+    let own = with_keys.place().bucket().expect("a bucket").clone().with_session_token(token);
+    let upstream = Upstream::new(Place::S3(own), Vec::new());
+    assert!(!format!("{upstream:?}").contains("of-an-hour"));
+    assert_eq!(bytes(get(&client(patient()), &upstream).await).await.expect("whole"), "hello");
+    let asked = server.requests().remove(0);
+    assert_eq!(header(&asked, "x-amz-security-token"), Some("of-an-hour/+=="));
+    let authorization = header(&asked, "authorization").expect("it is signed");
+    assert!(authorization.contains("x-amz-security-token"), "{authorization}");
+    assert_eq!(header(&other.requests().remove(0), "x-amz-security-token"), None);
 }
 
 #[tokio::test]
