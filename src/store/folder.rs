@@ -31,8 +31,23 @@ pub(super) struct Folder {
     files: AtomicU64,
     index_free_bytes: AtomicU64,
     index_pending_bytes: AtomicU64,
+    /// What was synced and committed, in this order, so that tests can tell that it was.
+    #[cfg(test)]
+    pub(super) events: std::sync::Mutex<Vec<Event>>,
     /// Held open: closing it would release the lock.
     _lock: File,
+}
+
+/// Something that must happen in an order.
+#[cfg(test)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Event {
+    /// The file of this path was synced.
+    File(PathBuf),
+    /// The folder of this path was synced.
+    Folder(PathBuf),
+    /// A group was committed.
+    Commit,
 }
 
 /// The name of a blob's file: 28 hexadecimal digits, and so never a path.
@@ -85,6 +100,8 @@ impl Folder {
             files: AtomicU64::new(0),
             index_free_bytes: AtomicU64::new(0),
             index_pending_bytes: AtomicU64::new(0),
+            #[cfg(test)]
+            events: std::sync::Mutex::default(),
             _lock: lock,
             root: root.clone(),
         };
@@ -165,9 +182,33 @@ impl Folder {
     /// Has what was made, renamed or removed in a folder survive power loss.
     pub(super) fn sync_folder(&self, folder: &Path) -> io::Result<()> {
         match self.durability {
-            Durability::Synced => File::open(folder)?.sync_all(),
+            Durability::Synced => {
+                File::open(folder)?.sync_all()?;
+                #[cfg(test)]
+                self.note_event(Event::Folder(folder.to_owned()));
+                Ok(())
+            }
             Durability::Ephemeral => Ok(()),
         }
+    }
+
+    /// Has the bytes of a file survive power loss.
+    pub(super) fn sync_file(&self, file: &File, path: &Path) -> Result<(), Error> {
+        match self.durability {
+            Durability::Synced => {
+                file.sync_data().map_err(|error| self.explain(path, error))?;
+                #[cfg(test)]
+                self.note_event(Event::File(path.to_owned()));
+                Ok(())
+            }
+            Durability::Ephemeral => Ok(()),
+        }
+    }
+
+    /// Notes that something has happened.
+    #[cfg(test)]
+    pub(super) fn note_event(&self, event: Event) {
+        self.events.lock().expect("no test panics while it has it").push(event);
     }
 
     /// Refuses `more_bytes` in files that would not leave the reserve free.

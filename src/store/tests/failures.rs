@@ -4,7 +4,7 @@ use tokio::sync::oneshot;
 
 use super::*;
 use crate::store::change::Change;
-use crate::store::folder::Folder;
+use crate::store::folder::{Event, Folder};
 use crate::store::job::Reply;
 use crate::store::open::{find_snapshots, open_index};
 use crate::store::shared::Shared;
@@ -216,6 +216,35 @@ async fn a_commit_that_fails_is_the_answer_to_every_job_of_its_group() {
     assert!(bench.found("a"));
     let work = bench.shared.pins.next(std::time::Duration::ZERO);
     assert_eq!(work.discarded.len(), 1, "now the file may go");
+}
+
+#[tokio::test]
+async fn what_is_answered_was_synced_before_its_row_was_committed() {
+    let mut bench = Bench::new();
+    bench.create_bucket();
+    let folder = bench.shared.folder.root().to_owned();
+    let written = |bench: &Bench| std::mem::take(&mut *bench.shared.folder.events.lock().expect("no panic"));
+    assert!(written(&bench).contains(&Event::Folder(folder.clone())), "the folder that was just made");
+
+    let (put, mut answer) = bench.put("large", 100_000).await;
+    let events = written(&bench);
+    let [Event::File(file), folders @ ..] = &events[..] else { panic!("{events:?}") };
+    assert!(file.starts_with(folder.join("staging")), "synced before it is moved: {file:?}");
+    let name = file.file_name().and_then(|name| name.to_str()).expect("a name");
+    let shelf = folder.join("blobs").join(&name[name.len() - 2..]);
+    assert!(shelf.join(name).exists());
+    for synced in [&shelf, &folder.join("blobs")] {
+        assert!(folders.contains(&Event::Folder(synced.clone())), "{synced:?} is not in {folders:?}");
+    }
+    answer.try_recv().expect_err("nothing is committed");
+    commit(&mut bench.change, vec![put]);
+    answer.try_recv().expect("answered").expect("written");
+    assert_eq!(written(&bench), [Event::Commit]);
+    let full: i64 = 2;
+    let synchronous = bench.change.connection().query_row("PRAGMA synchronous", [], |row| row.get(0));
+    assert_eq!(synchronous, Ok(full));
+    let mode = bench.change.connection().query_row("PRAGMA journal_mode", [], |row| row.get(0));
+    assert_eq!(mode, Ok("wal".to_owned()));
 }
 
 #[tokio::test]
