@@ -12,7 +12,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rustix::fs::FlockOperation;
 
@@ -34,6 +34,8 @@ pub(super) struct Folder {
     /// What was synced and committed, in this order, so that tests can tell that it was.
     #[cfg(test)]
     pub(super) events: std::sync::Mutex<Vec<Event>>,
+    /// Of each shelf, whether `blobs/` was synced since it is there: another thread may have made it.
+    shelves: [AtomicBool; 256],
     /// Held open: closing it would release the lock.
     _lock: File,
 }
@@ -83,6 +85,7 @@ impl Folder {
             uid: rustix::process::geteuid().as_raw(),
             source,
         };
+        let made: Vec<_> = root.ancestors().take_while(|folder| !folder.exists()).collect();
         fs::create_dir_all(&root).map_err(refused)?;
         let lock = lock(&root)?;
         for below in ["staging", "blobs"] {
@@ -102,11 +105,25 @@ impl Folder {
             index_pending_bytes: AtomicU64::new(0),
             #[cfg(test)]
             events: std::sync::Mutex::default(),
+            shelves: [const { AtomicBool::new(false) }; 256],
             _lock: lock,
             root: root.clone(),
         };
         folder.sync_folder(&root).map_err(refused)?;
+        folder.sync_parents(&made);
         Ok(folder)
+    }
+
+    /// Has folders that were just made survive power loss.
+    fn sync_parents(&self, made: &[&Path]) {
+        for parent in made.iter().filter_map(|folder| folder.parent()) {
+            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+            // Who may make a folder in another one may not always read that one, and so not sync it.
+            if let Err(error) = self.sync_folder(parent) {
+                let (folder, parent) = (self.root.display(), parent.display());
+                tracing::warn!(%folder, %parent, %error, "the new data folder may not survive power loss yet");
+            }
+        }
     }
 
     /// The folder itself.
@@ -173,10 +190,23 @@ impl Folder {
                 return Err(error);
             }
             fs::create_dir_all(&folder)?;
-            self.sync_folder(&self.blobs())?;
             fs::rename(&from, &to)
         });
-        moved.and_then(|()| self.sync_folder(&folder)).map_err(|error| self.explain(&to, error))
+        moved
+            .and_then(|()| self.sync_folder(&folder))
+            .and_then(|()| self.sync_shelf(name))
+            .map_err(|error| self.explain(&to, error))
+    }
+
+    /// Has the folder that a blob is in survive power loss.
+    fn sync_shelf(&self, name: &BlobName) -> io::Result<()> {
+        let number = u8::from_str_radix(name.shelf(), 16).map_err(io::Error::other)?;
+        let synced = &self.shelves[usize::from(number)];
+        if !synced.load(Ordering::Acquire) {
+            self.sync_folder(&self.blobs())?;
+            synced.store(true, Ordering::Release);
+        }
+        Ok(())
     }
 
     /// Has what was made, renamed or removed in a folder survive power loss.

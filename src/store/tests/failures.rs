@@ -247,6 +247,31 @@ async fn what_is_answered_was_synced_before_its_row_was_committed() {
     assert_eq!(mode, Ok("wal".to_owned()));
 }
 
+#[test]
+fn a_shelf_that_somebody_else_made_is_synced_once_and_so_is_what_is_above_a_new_folder() {
+    let temporary = tempfile::tempdir().expect("a temporary folder");
+    let root = temporary.path().join("above").join("data");
+    let folder = Folder::open(&Options::new(&root)).expect("a new folder");
+    let synced = || std::mem::take(&mut *folder.events.lock().expect("no panic"));
+    let above = [root.clone(), temporary.path().join("above"), temporary.path().to_owned()];
+    assert_eq!(synced(), above.map(Event::Folder));
+
+    let names: Vec<_> = (0..257).map(|_| folder.new_name()).collect();
+    assert_eq!(names[0].shelf(), names[256].shelf());
+    let shelf = folder.shelf_path(&names[0]);
+    // As by a thread that has made it and not yet synced what it is in.
+    std::fs::create_dir(&shelf).expect("writable");
+    for (name, expected) in [(0, vec![shelf.clone(), folder.blobs()]), (256, vec![shelf.clone()])] {
+        std::fs::write(folder.staging_path(&names[name]), "bytes").expect("writable");
+        folder.place(&names[name]).expect("placed");
+        let expected: Vec<_> = expected.into_iter().map(Event::Folder).collect();
+        assert_eq!(synced(), expected);
+    }
+    drop(folder);
+    let again = Folder::open(&Options::new(&root)).expect("a folder");
+    assert_eq!(again.events.lock().expect("no panic")[..], [Event::Folder(root)]);
+}
+
 #[tokio::test]
 async fn health_is_good_while_the_store_serves() {
     let fixture = Fixture::new().await;
