@@ -219,6 +219,30 @@ async fn a_commit_that_fails_is_the_answer_to_every_job_of_its_group() {
 }
 
 #[tokio::test]
+async fn a_bucket_is_deleted_without_a_savepoint_that_would_keep_its_rows_in_memory() {
+    let mut bench = Bench::new();
+    bench.create_bucket();
+    let (put, mut written) = bench.put("a", 10).await;
+    commit(&mut bench.change, vec![put]);
+    written.try_recv().expect("answered").expect("written");
+    let delete = |bench: &mut Bench| {
+        let (reply, mut answer) = oneshot::channel();
+        let job = Job::DeleteBucket(bucket(), reply);
+        assert!(job.is_alone());
+        bench.shared.folder.events.lock().expect("no panic").clear();
+        commit(&mut bench.change, vec![job]);
+        answer.try_recv().expect("answered")
+    };
+    let refused = delete(&mut bench);
+    assert!(matches!(refused, Err(Error::BucketNotEmpty(_))), "{refused:?}");
+    let events = std::mem::take(&mut *bench.shared.folder.events.lock().expect("no panic"));
+    assert_eq!(events, [], "its transaction is taken back, not a part of it");
+    assert!(bench.found("a"));
+    bench.change.connection().execute_batch("DELETE FROM object").expect("valid SQL");
+    delete(&mut bench).expect("it is empty");
+}
+
+#[tokio::test]
 async fn what_is_answered_was_synced_before_its_row_was_committed() {
     let mut bench = Bench::new();
     bench.create_bucket();
