@@ -80,6 +80,27 @@ async fn a_session_survives_a_restart_and_becomes_an_object_in_one_piece() {
 }
 
 #[tokio::test]
+async fn parts_that_are_read_keep_their_own_bytes_and_no_others() {
+    let fixture = Fixture::new().await;
+    let upload = begin(&fixture.store, new_session()).await;
+    add(&fixture.store, &upload, 1, &pattern(100_000)).await;
+    add(&fixture.store, &upload, 2, &pattern(110_000)).await;
+    fixture.put("other", &pattern(120_000)).await;
+    let mut parts = fixture.store.open_parts(&upload).expect("parts");
+    assert!(fixture.delete("other", false).await);
+    fixture.files_become(2).await;
+
+    fixture.store.abort_upload(&upload).await.expect("in progress");
+    let (part, last) = parts.pop().expect("two parts");
+    drop(parts);
+    fixture.files_become(1).await;
+    let kept = read(&last, ByteRange::whole(part.size_bytes)).await.expect("held");
+    assert!(kept == pattern(110_000));
+    drop(last);
+    fixture.swept_to(0).await;
+}
+
+#[tokio::test]
 async fn sessions_are_not_listed_among_multipart_uploads() {
     let fixture = Fixture::new().await;
     begin(&fixture.store, new_session()).await;
