@@ -101,6 +101,24 @@ async fn parts_that_are_read_keep_their_own_bytes_and_no_others() {
 }
 
 #[tokio::test]
+async fn what_takes_two_statements_to_read_is_of_one_state() {
+    let fixture = Fixture::new().await;
+    let upload = begin(&fixture.store, new_session()).await;
+    add(&fixture.store, &upload, 1, b"abc").await;
+    let other = rusqlite::Connection::open(fixture.folder.path().join("index.sqlite")).expect("an index");
+    let readers = &fixture.store.0.shared.readers;
+    let seen = readers.read_state(|connection| {
+        let found = crate::store::upload::find(connection, &upload)?;
+        // As by a completion in between.
+        other.execute_batch("DELETE FROM part; DELETE FROM upload").expect("nobody else writes");
+        crate::store::upload::parts(connection, found.sequence, None, 10)
+    });
+    assert_eq!(seen.expect("an answer").len(), 1);
+    assert!(matches!(fixture.store.find_upload(&upload), Err(Error::NoSuchUpload(_))), "it has ended");
+    assert!(matches!(fixture.store.list_parts(&upload, None, 10), Err(Error::NoSuchUpload(_))));
+}
+
+#[tokio::test]
 async fn sessions_are_not_listed_among_multipart_uploads() {
     let fixture = Fixture::new().await;
     begin(&fixture.store, new_session()).await;

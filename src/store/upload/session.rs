@@ -19,7 +19,7 @@ pub(in crate::store) fn open_parts(
 ) -> Result<Vec<(Part, Content)>, Error> {
     // Before the rows are read: what they name cannot go from here on.
     let pin = shared.pins.pin();
-    let found = shared.readers.read(|connection| {
+    let found = shared.readers.read_state(|connection| {
         let found = find::find(connection, upload)?;
         find::parts(connection, found.sequence, None, usize::from(PartNumber::MAX))
     })?;
