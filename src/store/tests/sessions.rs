@@ -119,6 +119,24 @@ async fn what_takes_two_statements_to_read_is_of_one_state() {
 }
 
 #[tokio::test]
+async fn an_upload_that_nobody_knows_of_goes_at_the_next_start() {
+    let fixture = Fixture::new().await;
+    let nobodys = begin(&fixture.store, NewUpload { session: Some(String::new()), ..new_session() }).await;
+    let session = begin(&fixture.store, new_session()).await;
+    let multipart = begin(&fixture.store, NewUpload { session: None, ..new_session() }).await;
+    for upload in [&nobodys, &session, &multipart] {
+        add(&fixture.store, upload, 1, &pattern(100_000)).await;
+    }
+    let fixture = fixture.reopened().await;
+    let again = begin(&fixture.store, NewUpload { session: Some(String::new()), ..new_session() }).await;
+    eventually(|| matches!(fixture.store.find_upload(&nobodys), Err(Error::NoSuchUpload(_)))).await;
+    fixture.swept_to(2).await;
+    for upload in [&session, &multipart, &again] {
+        fixture.store.find_upload(upload).expect("still in progress");
+    }
+}
+
+#[tokio::test]
 async fn sessions_are_not_listed_among_multipart_uploads() {
     let fixture = Fixture::new().await;
     begin(&fixture.store, new_session()).await;
