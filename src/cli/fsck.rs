@@ -19,6 +19,9 @@ use crate::store::fsck::{Check, Progress, Report, run as check_folder};
 #[command(after_help = "\
 Exit code: 0 clean, 1 something was found (and repaired, with --repair), 2 could not run.
 
+An index of an older understudy is brought up to date first, also without --repair: an older one cannot
+open the folder any more then.
+
 Examples:
   understudy fsck --data-dir understudy-data
   understudy fsck --repair --json")]

@@ -144,7 +144,10 @@ impl Change {
         if self.sequence != self.committed {
             self.execute(statement::WRITE_SEQUENCE, [i64_of(self.sequence)])?;
         }
-        self.execute(statement::COMMIT, []).map(drop)
+        self.execute(statement::COMMIT, [])?;
+        #[cfg(test)]
+        self.shared.folder.note_event(super::folder::Event::Commit);
+        Ok(())
     }
 
     /// Copies the log into the index once it has grown by [`LOG_PAGES`]. A log that has become too

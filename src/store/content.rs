@@ -90,11 +90,6 @@ impl Content {
         Self { shared, _pin: Arc::new(pin), id, size_bytes, parts }
     }
 
-    /// Another content that was visible when this one's pin was taken, which is of everything.
-    pub(super) fn sibling(&self, id: i64, size_bytes: u64) -> Self {
-        Self { id, size_bytes, parts: None, ..self.clone() }
-    }
-
     /// How many bytes there are.
     pub fn size_bytes(&self) -> u64 {
         self.size_bytes

@@ -223,6 +223,15 @@ impl Pin {
         self.on = On::Content(content_id);
         self
     }
+
+    /// Keeps only these contents from now on, each for as long as its own pin lives.
+    pub(super) fn split(self, contents: impl IntoIterator<Item = i64>) -> Vec<Self> {
+        let one = |content_id| {
+            *self.pins.lock().contents.entry(content_id).or_insert(0) += 1;
+            Self { pins: Arc::clone(&self.pins), on: On::Content(content_id) }
+        };
+        contents.into_iter().map(one).collect()
+    }
 }
 
 impl Drop for Pin {
@@ -283,6 +292,20 @@ mod tests {
         assert_eq!(up_to(&pins), None);
         drop(second);
         assert_eq!(up_to(&pins), Some(2));
+        assert!(!pins.hold(7));
+    }
+
+    #[test]
+    fn a_pin_that_is_split_keeps_each_content_for_itself() {
+        let pins = Pins::new(1);
+        pins.next(Duration::ZERO);
+        let mut split = pins.pin().split([7, 8]);
+        pins.committed(2, Some(2));
+        assert_eq!(up_to(&pins), Some(2), "others are not held up");
+        assert!(pins.hold(7) && pins.hold(8) && !pins.hold(9));
+        split.pop();
+        assert!(pins.hold(7) && !pins.hold(8));
+        drop(split);
         assert!(!pins.hold(7));
     }
 

@@ -12,7 +12,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rustix::fs::FlockOperation;
 
@@ -31,8 +31,25 @@ pub(super) struct Folder {
     files: AtomicU64,
     index_free_bytes: AtomicU64,
     index_pending_bytes: AtomicU64,
+    /// What was synced and committed, in this order, so that tests can tell that it was.
+    #[cfg(test)]
+    pub(super) events: std::sync::Mutex<Vec<Event>>,
+    /// Of each shelf, whether `blobs/` was synced since it is there: another thread may have made it.
+    shelves: [AtomicBool; 256],
     /// Held open: closing it would release the lock.
     _lock: File,
+}
+
+/// Something that must happen in an order.
+#[cfg(test)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Event {
+    /// The file of this path was synced.
+    File(PathBuf),
+    /// The folder of this path was synced.
+    Folder(PathBuf),
+    /// A group was committed.
+    Commit,
 }
 
 /// The name of a blob's file: 28 hexadecimal digits, and so never a path.
@@ -68,6 +85,7 @@ impl Folder {
             uid: rustix::process::geteuid().as_raw(),
             source,
         };
+        let made: Vec<_> = root.ancestors().take_while(|folder| !folder.exists()).collect();
         fs::create_dir_all(&root).map_err(refused)?;
         let lock = lock(&root)?;
         for below in ["staging", "blobs"] {
@@ -85,11 +103,27 @@ impl Folder {
             files: AtomicU64::new(0),
             index_free_bytes: AtomicU64::new(0),
             index_pending_bytes: AtomicU64::new(0),
+            #[cfg(test)]
+            events: std::sync::Mutex::default(),
+            shelves: [const { AtomicBool::new(false) }; 256],
             _lock: lock,
             root: root.clone(),
         };
         folder.sync_folder(&root).map_err(refused)?;
+        folder.sync_parents(&made);
         Ok(folder)
+    }
+
+    /// Has folders that were just made survive power loss.
+    fn sync_parents(&self, made: &[&Path]) {
+        for parent in made.iter().filter_map(|folder| folder.parent()) {
+            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+            // Who may make a folder in another one may not always read that one, and so not sync it.
+            if let Err(error) = self.sync_folder(parent) {
+                let (folder, parent) = (self.root.display(), parent.display());
+                tracing::warn!(%folder, %parent, %error, "the new data folder may not survive power loss yet");
+            }
+        }
     }
 
     /// The folder itself.
@@ -156,18 +190,55 @@ impl Folder {
                 return Err(error);
             }
             fs::create_dir_all(&folder)?;
-            self.sync_folder(&self.blobs())?;
             fs::rename(&from, &to)
         });
-        moved.and_then(|()| self.sync_folder(&folder)).map_err(|error| self.explain(&to, error))
+        moved
+            .and_then(|()| self.sync_folder(&folder))
+            .and_then(|()| self.sync_shelf(name))
+            .map_err(|error| self.explain(&to, error))
+    }
+
+    /// Has the folder that a blob is in survive power loss.
+    fn sync_shelf(&self, name: &BlobName) -> io::Result<()> {
+        let number = u8::from_str_radix(name.shelf(), 16).map_err(io::Error::other)?;
+        let synced = &self.shelves[usize::from(number)];
+        if !synced.load(Ordering::Acquire) {
+            self.sync_folder(&self.blobs())?;
+            synced.store(true, Ordering::Release);
+        }
+        Ok(())
     }
 
     /// Has what was made, renamed or removed in a folder survive power loss.
     pub(super) fn sync_folder(&self, folder: &Path) -> io::Result<()> {
         match self.durability {
-            Durability::Synced => File::open(folder)?.sync_all(),
+            Durability::Synced => {
+                File::open(folder)?.sync_all()?;
+                #[cfg(test)]
+                self.note_event(Event::Folder(folder.to_owned()));
+                Ok(())
+            }
             Durability::Ephemeral => Ok(()),
         }
+    }
+
+    /// Has the bytes of a file survive power loss.
+    pub(super) fn sync_file(&self, file: &File, path: &Path) -> Result<(), Error> {
+        match self.durability {
+            Durability::Synced => {
+                file.sync_data().map_err(|error| self.explain(path, error))?;
+                #[cfg(test)]
+                self.note_event(Event::File(path.to_owned()));
+                Ok(())
+            }
+            Durability::Ephemeral => Ok(()),
+        }
+    }
+
+    /// Notes that something has happened.
+    #[cfg(test)]
+    pub(super) fn note_event(&self, event: Event) {
+        self.events.lock().expect("no test panics while it has it").push(event);
     }
 
     /// Refuses `more_bytes` in files that would not leave the reserve free.

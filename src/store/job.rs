@@ -128,9 +128,10 @@ impl Job {
         }
     }
 
-    /// Whether it must be the only one of its group.
+    /// Whether it must be the only one of its group: it may change any number of rows, and a savepoint
+    /// would keep all of them in memory.
     pub(super) fn is_alone(&self) -> bool {
-        matches!(self, Self::Restore(..))
+        matches!(self, Self::Restore(..) | Self::DeleteBucket(..))
     }
 
     /// Does the work, if the group's transaction could be begun.
@@ -142,7 +143,7 @@ impl Job {
                 Answer::Bucket(run.held(reply, |change| bucket::create(change, new)))
             }
             Self::DeleteBucket(name, reply) => {
-                Answer::Nothing(run.held(reply, |change| bucket::delete(change, &name)))
+                Answer::Nothing(run.held_alone(reply, |change| bucket::delete(change, &name)))
             }
             Self::PutObject(put, reply) => {
                 Answer::Object(run.held(reply, |change| object::put(change, *put)))

@@ -255,7 +255,7 @@ impl Store {
         after: Option<PartNumber>,
         limit: usize,
     ) -> Result<Vec<Part>, Error> {
-        let found = self.0.shared.readers.read(|connection| {
+        let found = self.0.shared.readers.read_state(|connection| {
             let found = upload::find(connection, upload)?;
             upload::parts(connection, found.sequence, after, limit)
         })?;
@@ -269,7 +269,7 @@ impl Store {
 
     /// The object that an upload became, for as long as that is the current one of its key.
     pub fn find_completed(&self, upload: &UploadRef) -> Result<Option<Object>, Error> {
-        self.0.shared.readers.read(|connection| upload::completed(connection, upload))
+        self.0.shared.readers.read_state(|connection| upload::completed(connection, upload))
     }
 
     /// Uploads in progress, ordered by key, then by when they were begun.

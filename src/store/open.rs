@@ -44,7 +44,7 @@ impl Inner {
         let settings = Settings { sequence, part_min_bytes: options.part_min_bytes, clock: options.clock };
         let writer = Writer::start(connection, Arc::clone(&shared), settings).map_err(OpenError::Thread)?;
         let writer = Arc::new(writer);
-        let sweeper = sweep::start(Arc::clone(&shared), Arc::clone(&writer));
+        let sweeper = sweep::start(Arc::clone(&shared), Arc::clone(&writer), sequence);
         if sweeper.is_err() {
             writer.close();
         }

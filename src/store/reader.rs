@@ -54,6 +54,19 @@ impl Readers {
         answer
     }
 
+    /// The same where several statements must see one state of the index.
+    pub(super) fn read_state<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.read(|connection| {
+            let state = connection.unchecked_transaction()?;
+            let answer = work(&state);
+            state.rollback()?;
+            answer
+        })
+    }
+
     fn open(&self) -> Result<Connection, Error> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.index, flags)?;

@@ -190,9 +190,7 @@ impl Target {
         }
         let folder = &self.shared.folder;
         let Some((file, mut blob)) = self.open.take() else { return Err(Error::Closed) };
-        if folder.durability() == Durability::Synced {
-            file.sync_data().map_err(|error| folder.explain(blob.path(), error))?;
-        }
+        folder.sync_file(&file, blob.path())?;
         let placed = folder.place(blob.name());
         if placed.is_ok() || !blob.path().exists() {
             // Where the sync of the folder failed, the file has moved all the same.

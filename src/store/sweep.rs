@@ -18,8 +18,10 @@ use super::error::Error;
 use super::folder::BlobName;
 use super::job::Job;
 use super::shared::Shared;
+use super::upload::UploadRef;
 use super::writer::Writer;
 use super::{inventory, row, statement};
+use crate::model::UploadId;
 
 /// Waits so long for more before it begins, to sweep in few transactions.
 const LINGER: Duration = Duration::from_millis(50);
@@ -40,12 +42,15 @@ pub(super) struct Swept {
     pub(super) held: Vec<i64>,
 }
 
-/// Starts the thread.
-pub(super) fn start(shared: Arc<Shared>, writer: Arc<Writer>) -> io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name("store-sweep".to_owned()).spawn(move || serve(&shared, &writer))
+/// Starts the thread. What has a number of the sequence up to `earlier` is of earlier processes.
+pub(super) fn start(shared: Arc<Shared>, writer: Arc<Writer>, earlier: u64) -> io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name("store-sweep".to_owned()).spawn(move || serve(&shared, &writer, earlier))
 }
 
-fn serve(shared: &Shared, writer: &Writer) {
+fn serve(shared: &Shared, writer: &Writer, earlier: u64) {
+    if let Err(error) = abort_leftovers(shared, writer, earlier) {
+        tracing::warn!(%error, "uploads that an earlier process left behind could not be aborted");
+    }
     if let Err(error) = remove_leftovers(shared) {
         tracing::warn!(%error, "files that an earlier process left behind could not be removed");
     }
@@ -176,6 +181,32 @@ fn remove_blob(connection: &Connection, blob_id: i64) -> Result<Option<BlobName>
         tracing::warn!(blob = blob_id, name, "a blob that was swept had a name that is none");
     }
     Ok(parsed)
+}
+
+/// It stands here and not with the statements of every day, as it looks at all uploads.
+const OWNERLESS: &str = "
+    SELECT b.name, u.key, u.id FROM upload u JOIN bucket b ON b.id = u.bucket_id
+    WHERE u.session = '' AND u.sequence <= ?1";
+
+/// Aborts uploads that no client knows of and that an earlier process did not come to complete.
+fn abort_leftovers(shared: &Shared, writer: &Writer, earlier: u64) -> Result<(), Error> {
+    let found: Vec<_> = shared.readers.read(|connection| {
+        let mut statement = connection.prepare(OWNERLESS)?;
+        let mut rows = statement.query([i64_of(earlier)])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let id = UploadId::parse(&row.get::<_, String>(2)?).map_err(Error::damaged)?;
+            found.push(UploadRef { bucket: row::bucket_name(row, 0)?, key: row::key(row, 1)?, id });
+        }
+        Ok(found)
+    })?;
+    for upload in found {
+        match writer.ask_blocking(|reply| Job::AbortUpload(upload, reply)) {
+            Ok(()) | Err(Error::NoSuchUpload(_) | Error::NoSuchBucket(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// Removes files that earlier processes staged or whose rows they did not commit.

@@ -270,7 +270,8 @@ impl Run<'_> {
 
 /// Checks a data folder that no server has open, and repairs it if asked to.
 ///
-/// Repairs are one transaction for each index: if it fails on the way, its rows are as they were.
+/// Repairs are one transaction for each index: if it fails on the way, its rows are as they were. An
+/// index of an older schema is brought up to date first in any case: what is asked of it needs that.
 pub fn run(data_dir: &Path, check: Check, mut progress: impl FnMut(Progress)) -> Result<Report, Error> {
     if !data_dir.join("index.sqlite").exists() {
         return Err(Error::NoIndex(data_dir.to_owned()));

@@ -4,7 +4,7 @@ use tokio::sync::oneshot;
 
 use super::*;
 use crate::store::change::Change;
-use crate::store::folder::Folder;
+use crate::store::folder::{Event, Folder};
 use crate::store::job::Reply;
 use crate::store::open::{find_snapshots, open_index};
 use crate::store::shared::Shared;
@@ -216,6 +216,84 @@ async fn a_commit_that_fails_is_the_answer_to_every_job_of_its_group() {
     assert!(bench.found("a"));
     let work = bench.shared.pins.next(std::time::Duration::ZERO);
     assert_eq!(work.discarded.len(), 1, "now the file may go");
+}
+
+#[tokio::test]
+async fn a_bucket_is_deleted_without_a_savepoint_that_would_keep_its_rows_in_memory() {
+    let mut bench = Bench::new();
+    bench.create_bucket();
+    let (put, mut written) = bench.put("a", 10).await;
+    commit(&mut bench.change, vec![put]);
+    written.try_recv().expect("answered").expect("written");
+    let delete = |bench: &mut Bench| {
+        let (reply, mut answer) = oneshot::channel();
+        let job = Job::DeleteBucket(bucket(), reply);
+        assert!(job.is_alone());
+        bench.shared.folder.events.lock().expect("no panic").clear();
+        commit(&mut bench.change, vec![job]);
+        answer.try_recv().expect("answered")
+    };
+    let refused = delete(&mut bench);
+    assert!(matches!(refused, Err(Error::BucketNotEmpty(_))), "{refused:?}");
+    let events = std::mem::take(&mut *bench.shared.folder.events.lock().expect("no panic"));
+    assert_eq!(events, [], "its transaction is taken back, not a part of it");
+    assert!(bench.found("a"));
+    bench.change.connection().execute_batch("DELETE FROM object").expect("valid SQL");
+    delete(&mut bench).expect("it is empty");
+}
+
+#[tokio::test]
+async fn what_is_answered_was_synced_before_its_row_was_committed() {
+    let mut bench = Bench::new();
+    bench.create_bucket();
+    let folder = bench.shared.folder.root().to_owned();
+    let written = |bench: &Bench| std::mem::take(&mut *bench.shared.folder.events.lock().expect("no panic"));
+    assert!(written(&bench).contains(&Event::Folder(folder.clone())), "the folder that was just made");
+
+    let (put, mut answer) = bench.put("large", 100_000).await;
+    let events = written(&bench);
+    let [Event::File(file), folders @ ..] = &events[..] else { panic!("{events:?}") };
+    assert!(file.starts_with(folder.join("staging")), "synced before it is moved: {file:?}");
+    let name = file.file_name().and_then(|name| name.to_str()).expect("a name");
+    let shelf = folder.join("blobs").join(&name[name.len() - 2..]);
+    assert!(shelf.join(name).exists());
+    for synced in [&shelf, &folder.join("blobs")] {
+        assert!(folders.contains(&Event::Folder(synced.clone())), "{synced:?} is not in {folders:?}");
+    }
+    answer.try_recv().expect_err("nothing is committed");
+    commit(&mut bench.change, vec![put]);
+    answer.try_recv().expect("answered").expect("written");
+    assert_eq!(written(&bench), [Event::Commit]);
+    let full: i64 = 2;
+    let synchronous = bench.change.connection().query_row("PRAGMA synchronous", [], |row| row.get(0));
+    assert_eq!(synchronous, Ok(full));
+    let mode = bench.change.connection().query_row("PRAGMA journal_mode", [], |row| row.get(0));
+    assert_eq!(mode, Ok("wal".to_owned()));
+}
+
+#[test]
+fn a_shelf_that_somebody_else_made_is_synced_once_and_so_is_what_is_above_a_new_folder() {
+    let temporary = tempfile::tempdir().expect("a temporary folder");
+    let root = temporary.path().join("above").join("data");
+    let folder = Folder::open(&Options::new(&root)).expect("a new folder");
+    let synced = || std::mem::take(&mut *folder.events.lock().expect("no panic"));
+    let above = [root.clone(), temporary.path().join("above"), temporary.path().to_owned()];
+    assert_eq!(synced(), above.map(Event::Folder));
+
+    let names: Vec<_> = (0..257).map(|_| folder.new_name()).collect();
+    assert_eq!(names[0].shelf(), names[256].shelf());
+    let shelf = folder.shelf_path(&names[0]);
+    // As by a thread that has made it and not yet synced what it is in.
+    std::fs::create_dir(&shelf).expect("writable");
+    for (name, expected) in [(0, vec![shelf.clone(), folder.blobs()]), (256, vec![shelf.clone()])] {
+        std::fs::write(folder.staging_path(&names[name]), "bytes").expect("writable");
+        folder.place(&names[name]).expect("placed");
+        let expected: Vec<_> = expected.into_iter().map(Event::Folder).collect();
+        assert_eq!(synced(), expected);
+    }
+    drop(folder);
+    let again = Folder::open(&Options::new(&root)).expect("a folder");
+    assert_eq!(again.events.lock().expect("no panic")[..], [Event::Folder(root)]);
 }
 
 #[tokio::test]

@@ -80,6 +80,63 @@ async fn a_session_survives_a_restart_and_becomes_an_object_in_one_piece() {
 }
 
 #[tokio::test]
+async fn parts_that_are_read_keep_their_own_bytes_and_no_others() {
+    let fixture = Fixture::new().await;
+    let upload = begin(&fixture.store, new_session()).await;
+    add(&fixture.store, &upload, 1, &pattern(100_000)).await;
+    add(&fixture.store, &upload, 2, &pattern(110_000)).await;
+    fixture.put("other", &pattern(120_000)).await;
+    let mut parts = fixture.store.open_parts(&upload).expect("parts");
+    assert!(fixture.delete("other", false).await);
+    fixture.files_become(2).await;
+
+    fixture.store.abort_upload(&upload).await.expect("in progress");
+    let (part, last) = parts.pop().expect("two parts");
+    drop(parts);
+    fixture.files_become(1).await;
+    let kept = read(&last, ByteRange::whole(part.size_bytes)).await.expect("held");
+    assert!(kept == pattern(110_000));
+    drop(last);
+    fixture.swept_to(0).await;
+}
+
+#[tokio::test]
+async fn what_takes_two_statements_to_read_is_of_one_state() {
+    let fixture = Fixture::new().await;
+    let upload = begin(&fixture.store, new_session()).await;
+    add(&fixture.store, &upload, 1, b"abc").await;
+    let other = rusqlite::Connection::open(fixture.folder.path().join("index.sqlite")).expect("an index");
+    let readers = &fixture.store.0.shared.readers;
+    let seen = readers.read_state(|connection| {
+        let found = crate::store::upload::find(connection, &upload)?;
+        // As by a completion in between.
+        other.execute_batch("DELETE FROM part; DELETE FROM upload").expect("nobody else writes");
+        crate::store::upload::parts(connection, found.sequence, None, 10)
+    });
+    assert_eq!(seen.expect("an answer").len(), 1);
+    assert!(matches!(fixture.store.find_upload(&upload), Err(Error::NoSuchUpload(_))), "it has ended");
+    assert!(matches!(fixture.store.list_parts(&upload, None, 10), Err(Error::NoSuchUpload(_))));
+}
+
+#[tokio::test]
+async fn an_upload_that_nobody_knows_of_goes_at_the_next_start() {
+    let fixture = Fixture::new().await;
+    let nobodys = begin(&fixture.store, NewUpload { session: Some(String::new()), ..new_session() }).await;
+    let session = begin(&fixture.store, new_session()).await;
+    let multipart = begin(&fixture.store, NewUpload { session: None, ..new_session() }).await;
+    for upload in [&nobodys, &session, &multipart] {
+        add(&fixture.store, upload, 1, &pattern(100_000)).await;
+    }
+    let fixture = fixture.reopened().await;
+    let again = begin(&fixture.store, NewUpload { session: Some(String::new()), ..new_session() }).await;
+    eventually(|| matches!(fixture.store.find_upload(&nobodys), Err(Error::NoSuchUpload(_)))).await;
+    fixture.swept_to(2).await;
+    for upload in [&session, &multipart, &again] {
+        fixture.store.find_upload(upload).expect("still in progress");
+    }
+}
+
+#[tokio::test]
 async fn sessions_are_not_listed_among_multipart_uploads() {
     let fixture = Fixture::new().await;
     begin(&fixture.store, new_session()).await;

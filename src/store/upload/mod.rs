@@ -33,7 +33,8 @@ pub struct NewUpload {
     /// Which checksum it shall show; `None` for CRC64NVME over all bytes, as S3 does.
     pub checksum: Option<(ChecksumAlgorithm, ChecksumKind)>,
     /// What the face must remember of an upload in one piece that may be interrupted; `None` for a
-    /// multipart upload. Only multipart uploads are listed.
+    /// multipart upload. Only multipart uploads are listed. With an empty text no client knows of it: the
+    /// caller completes it at once, and one that a crash left is aborted when the store is opened.
     pub session: Option<String>,
 }
 

@@ -19,13 +19,14 @@ pub(in crate::store) fn open_parts(
 ) -> Result<Vec<(Part, Content)>, Error> {
     // Before the rows are read: what they name cannot go from here on.
     let pin = shared.pins.pin();
-    let found = shared.readers.read(|connection| {
+    let found = shared.readers.read_state(|connection| {
         let found = find::find(connection, upload)?;
         find::parts(connection, found.sequence, None, usize::from(PartNumber::MAX))
     })?;
-    let seen = Content::new(Arc::clone(shared), pin, 0, 0, None);
-    let opened = found.into_iter().map(|found| {
-        let content = seen.sibling(found.content_id, found.part.size_bytes);
+    // To read them all may take long, and the sweep of everything else shall not wait for it.
+    let pins = pin.split(found.iter().map(|found| found.content_id));
+    let opened = found.into_iter().zip(pins).map(|(found, pin)| {
+        let content = Content::new(Arc::clone(shared), pin, found.content_id, found.part.size_bytes, None);
         (found.part, content)
     });
     Ok(opened.collect())
