@@ -124,7 +124,8 @@ impl Job {
 
     /// Whether it must be the only one of its group.
     pub(super) fn is_alone(&self) -> bool {
-        matches!(self, Self::Restore(..))
+        // What is attached is let go when the group has ended, and not before it is attached again.
+        matches!(self, Self::Restore(..) | Self::PrepareRestore(Step::End, _))
     }
 
     /// Does the work, if the group's transaction could be begun.
