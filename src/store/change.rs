@@ -40,6 +40,8 @@ pub(super) struct Change {
     gathered: Tally,
     /// Why the transaction cannot go on: SQLite ends it by itself when the disk is full.
     broken: Option<Error>,
+    /// Databases that are attached and not needed any more.
+    attached: &'static [&'static str],
     /// Files that the group's rows name.
     placed: Vec<BlobFile>,
     /// Files of groups whose commit failed. Whether their rows would come back after a crash is
@@ -60,6 +62,7 @@ impl Change {
             counted: Vec::new(),
             gathered: Tally::default(),
             broken: None,
+            attached: &[],
             placed: Vec::new(),
             doubtful: Vec::new(),
         }
@@ -132,7 +135,20 @@ impl Change {
                 drop(self.execute(statement::ROLLBACK, []));
             }
         }
+        self.detach();
         outcome
+    }
+
+    /// These attached databases are not needed once the group has ended: within it they are in use.
+    pub(super) fn detach_later(&mut self, names: &'static [&'static str]) {
+        self.attached = names;
+    }
+
+    fn detach(&mut self) {
+        for name in std::mem::take(&mut self.attached) {
+            // One that is not attached is no harm, and any other trouble is told to who attaches it again.
+            drop(self.connection.execute_batch(&format!("DETACH {name}")));
+        }
     }
 
     fn write_commit(&mut self) -> Result<(), Error> {

@@ -131,7 +131,9 @@ impl Job {
     /// Whether it must be the only one of its group: it may change any number of rows, and a savepoint
     /// would keep all of them in memory.
     pub(super) fn is_alone(&self) -> bool {
-        matches!(self, Self::Restore(..) | Self::DeleteBucket(..))
+        // What is attached for a restore is let go when the group has ended, and not before it is
+        // attached again.
+        matches!(self, Self::Restore(..) | Self::PrepareRestore(Step::End, _) | Self::DeleteBucket(..))
     }
 
     /// Does the work, if the group's transaction could be begun.

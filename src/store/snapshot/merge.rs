@@ -87,12 +87,12 @@ fn is_same(ours: &Row<'_>, theirs: &Row<'_>) -> Result<bool, Error> {
 }
 
 /// Goes through a table on both sides and hands over what is not the same: a row of ours alone, one of
-/// theirs alone, or two of the same key.
+/// theirs alone, or two of the same key. `differ` says whether to go on.
 pub(super) fn differences(
     ours: &Connection,
     theirs: &Connection,
     table: Table,
-    mut differ: impl FnMut(Option<&Row<'_>>, Option<&Row<'_>>) -> Result<(), Error>,
+    mut differ: impl FnMut(Option<&Row<'_>>, Option<&Row<'_>>) -> Result<bool, Error>,
 ) -> Result<(), Error> {
     let selection = table.selection();
     let (mut ours, mut theirs) = (ours.prepare(&selection)?, theirs.prepare(&selection)?);
@@ -105,11 +105,14 @@ pub(super) fn differences(
             (None, Some(_)) => Ordering::Greater,
             (Some(ours), Some(theirs)) => table.compare(ours, theirs)?,
         };
-        match (order, one, other) {
+        let go_on = match (order, one, other) {
             (Ordering::Less, ours, _) => differ(ours, None)?,
             (Ordering::Greater, _, theirs) => differ(None, theirs)?,
-            (Ordering::Equal, Some(ours), Some(theirs)) if is_same(ours, theirs)? => {}
+            (Ordering::Equal, Some(ours), Some(theirs)) => is_same(ours, theirs)? || differ(one, other)?,
             (Ordering::Equal, ours, theirs) => differ(ours, theirs)?,
+        };
+        if !go_on {
+            return Ok(());
         }
         if order.is_le() {
             one = ours.next()?;

@@ -14,6 +14,7 @@ mod diff;
 mod merge;
 mod prepare;
 mod restore;
+mod step;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -21,10 +22,11 @@ use std::sync::atomic::Ordering;
 pub(super) use catalogue::{FILE_ENDING, Kept, Snapshots, open_reading, remove_file, snapshot_names};
 pub(super) use create::{COUNT_AGAIN, Copies};
 pub use diff::{Difference, DifferencePage, Is};
-pub(super) use prepare::{Prepared, Step, step};
+pub(super) use prepare::Prepared;
 pub(super) use restore::restore;
 #[cfg(test)]
 pub(super) use restore::tables;
+pub(super) use step::{Step, step};
 
 use super::Store;
 use super::error::Error;
@@ -63,7 +65,8 @@ impl Store {
     /// Goes back to a snapshot, at once for everybody: a request sees all of the old state or all of the
     /// new one. What is being read meanwhile is read to its end. The snapshot stays.
     ///
-    /// Costs what is different, and a look at each object; writes wait.
+    /// Costs what is different, and a look at each object. Writes go on meanwhile; at the end they wait
+    /// until the objects that differ are replaced.
     pub async fn restore_snapshot(&self, name: SnapshotName) -> Result<Snapshot, Error> {
         self.blocking(move |inner| restore::run(inner, &name, || ())).await
     }

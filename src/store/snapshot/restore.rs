@@ -3,14 +3,25 @@
 //! Rows of objects, uploads and buckets become the snapshot's. Contents are not taken away: those that
 //! nothing refers to any more are given up like any other, as a reader may hold them. The counter goes
 //! on, so that no number is ever given out twice, whatever state the store goes to.
+//!
+//! Why it is so. Most of the time goes into two things: looking at every object on both sides, and writing
+//! the small bodies that the present has dropped (they are rows, a third of a page each). Neither needs the
+//! transaction. So [`prepare`](super::prepare) does both while others write, what it adds being
+//! garbage until the restore, and temporary triggers on the one connection that writes note which keys change
+//! meanwhile. What is left for the transaction is to replace the keys that differ, noted ones among them
+//! without a second look: writers wait for that, and for its commit. SQL that compares whole tables
+//! (`EXCEPT`) would need all rows in memory. To put the snapshot's file in the index's place would be quicker
+//! to write, but readers look up segments while they stream, and the counter, the tally and the garbage
+//! would have to move over without a moment in which a crash finds neither.
 
 use rusqlite::{Connection, Statement, params, params_from_iter};
 
 use super::Snapshot;
 use super::merge::{insertion, put, replace};
 use super::prepare::{
-    OF_INVENTORY, Prepared, Watch, blob, ignore_changes, inventories_by_change, prepare, rows_of_inventory,
+    Begun, OF_INVENTORY, Prepared, blob, inventories_by_change, prepare, rows_of_inventory,
 };
+use super::step::ignore_changes;
 use crate::model::SnapshotName;
 use crate::store::change::{Change, find, i64_of};
 use crate::store::error::Error;
@@ -40,11 +51,11 @@ pub(super) fn run(inner: &Inner, name: &SnapshotName, meanwhile: impl FnOnce()) 
     shared.folder.check_index_room(snapshot.index_bytes)?;
     shared.readers.read(|present| check_files(inner, name, connection, present))?;
     // Before the present is looked at, and until it has become the snapshot.
-    let watch = Watch::begin(inner)?;
-    let prepared = prepare(inner, &kept.path(name))?;
+    let begun = Begun::begin(inner, &kept.path(name))?;
+    let prepared = prepare(inner, snapshot, &kept.path(name))?;
     meanwhile();
     inner.writer.ask_blocking(|reply| Job::Restore(Box::new(prepared), reply))?;
-    drop(watch);
+    drop(begun);
     tracing::info!(snapshot = %name, "snapshot restored");
     Ok(snapshot.clone())
 }
@@ -92,10 +103,14 @@ pub(in crate::store) fn restore(change: &mut Change, prepared: &Prepared) -> Res
     for table in REPLACED {
         replace(writing, taken, table)?;
     }
-    let mut keys = Keys::new(writing, taken, sequence)?;
-    keys.replace(&prepared.keys, "SELECT bucket_id, key FROM changed ORDER BY bucket_id, key")?;
-    keys.replace(writing, "SELECT DISTINCT bucket_id, key FROM temp.touched")?;
-    drop(keys);
+    match &prepared.keys {
+        Some(changed) => {
+            let mut keys = Keys::new(writing, taken, sequence)?;
+            keys.replace(changed, "SELECT bucket_id, key FROM changed ORDER BY bucket_id, key")?;
+            keys.replace(writing, "SELECT DISTINCT bucket_id, key FROM temp.touched")?;
+        }
+        None => replace_all(writing, sequence)?,
+    }
     // What had been given up and is an object's or a part's again.
     writing.execute(
         "DELETE FROM garbage WHERE content_id IN (SELECT content_id FROM part)
@@ -107,8 +122,21 @@ pub(in crate::store) fn restore(change: &mut Change, prepared: &Prepared) -> Res
     Ok(())
 }
 
+/// Makes all objects those of the snapshot. SQLite empties a table without a look at its rows, and fills an
+/// empty one from one of the same form without taking the rows apart.
+fn replace_all(writing: &Connection, sequence: i64) -> Result<(), Error> {
+    writing.execute(
+        "INSERT INTO garbage SELECT ?1, content_id FROM object INDEXED BY object_content
+         WHERE content_id IS NOT NULL ON CONFLICT DO NOTHING",
+        [sequence],
+    )?;
+    writing.execute_batch("DELETE FROM main.object; INSERT INTO main.object SELECT * FROM taken.object")?;
+    Ok(())
+}
+
 /// Makes the rows of keys those of the snapshot.
 struct Keys<'a> {
+    find: Statement<'a>,
     give_up: Statement<'a>,
     delete: Statement<'a>,
     read: Statement<'a>,
@@ -120,12 +148,11 @@ impl<'a> Keys<'a> {
     fn new(writing: &'a Connection, taken: &'a Connection, sequence: i64) -> Result<Self, Error> {
         let read = taken.prepare("SELECT * FROM object WHERE bucket_id = ?1 AND key = ?2")?;
         Ok(Self {
+            find: writing
+                .prepare("SELECT sequence, content_id FROM object WHERE bucket_id = ?1 AND key = ?2")?,
             // Copies share a content, which is given up once.
-            give_up: writing.prepare(
-                "INSERT INTO garbage SELECT ?3, content_id FROM object
-                 WHERE bucket_id = ?1 AND key = ?2 AND content_id IS NOT NULL ON CONFLICT DO NOTHING",
-            )?,
-            delete: writing.prepare("DELETE FROM object WHERE bucket_id = ?1 AND key = ?2")?,
+            give_up: writing.prepare("INSERT INTO garbage VALUES (?1, ?2) ON CONFLICT DO NOTHING")?,
+            delete: writing.prepare(statement::DELETE_OBJECT)?,
             insert: writing.prepare(&insertion("object", read.column_count()))?,
             read,
             sequence,
@@ -137,8 +164,15 @@ impl<'a> Keys<'a> {
         let mut keys = keys.query([])?;
         while let Some(found) = keys.next()? {
             let (bucket_id, key) = (found.get::<_, i64>(0)?, blob(found, 1)?);
-            self.give_up.execute(params![bucket_id, key, self.sequence])?;
-            self.delete.execute(params![bucket_id, key])?;
+            let ours = self.find.query_map(params![bucket_id, key], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let ours: Vec<(i64, Option<i64>)> = ours.collect::<Result<_, _>>()?;
+            for (version, content_id) in ours {
+                // One row at a time: for more SQLite would prepare to take a statement back in its middle.
+                self.delete.execute(params![bucket_id, key, version])?;
+                if content_id.is_some() {
+                    self.give_up.execute(params![self.sequence, content_id])?;
+                }
+            }
             let mut rows = self.read.query(params![bucket_id, key])?;
             while let Some(row) = rows.next()? {
                 put(&mut self.insert, row)?;
