@@ -175,6 +175,8 @@ impl<R: listing::Row> Passed<R> {
         }
         if !exhausted && self.rows.len() < self.limit {
             scan.start = Start::After(last);
+            // A merge only goes forward: a row that it gave and that has no room here would be lost.
+            scan.limit = self.limit - self.rows.len();
             self.scan = Some(scan);
         }
     }

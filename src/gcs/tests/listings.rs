@@ -98,6 +98,22 @@ async fn offsets_and_globs_choose_among_productions_keys_too() {
 }
 
 #[tokio::test]
+async fn a_glob_with_a_delimiter_loses_no_key() {
+    let folder = |name: &str, ends: &str| -> Vec<String> {
+        (0..8).zip(ends.chars()).map(|(number, end)| format!("pub/{name}{number}.{end}")).collect()
+    };
+    let keys = [folder("k", "xxxxxyyy"), folder("l", "yyyyyyyy"), folder("m", "yyyyyyyy")].concat();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let stage = fixture_with_index(&keys).await;
+    let passing: Vec<&str> = keys.iter().copied().filter(|key| key.ends_with('y')).collect();
+    for parameters in ["", "&delimiter=/", "&delimiter=/&maxResults=20"] {
+        let document = stage.list(&format!("matchGlob=pub/*.y&prefix=pub/{parameters}")).await;
+        let (names, prefixes) = listed(&document);
+        assert_eq!((&names, prefixes), (&passing, vec![]), "{parameters}");
+    }
+}
+
+#[tokio::test]
 async fn an_item_of_production_is_described_as_far_as_it_is_known() {
     let stage = fixture_with_index(&["pub/b"]).await;
     let document = stage.list("").await;
