@@ -118,10 +118,17 @@ impl Call<'_> {
 
     /// The bucket, for whoever has any grant in it: `bucket.exists()` must not need to list.
     pub(super) fn bucket(&self, name: &BucketName) -> Result<Bucket, Error> {
-        if !access::may_see(&self.identity, &self.inner().anonymous, name) {
-            return Err(self.denied(Permission::List));
-        }
+        self.admit(Permission::List, name)?;
         self.bucket_exists(name)
+    }
+
+    /// Refuses whoever has no grant in a bucket at all: that is known before the name of the object.
+    pub(super) fn admit(&self, permission: Permission, bucket: &BucketName) -> Result<(), Error> {
+        if access::may_see(&self.identity, &self.inner().anonymous, bucket) {
+            Ok(())
+        } else {
+            Err(self.denied(permission))
+        }
     }
 
     /// Fails early where there is no such bucket.

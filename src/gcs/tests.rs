@@ -2,6 +2,7 @@
 
 mod elsewhere;
 mod listings;
+mod uploads;
 
 use std::pin::Pin;
 use std::task::Poll;

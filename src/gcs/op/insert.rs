@@ -42,6 +42,7 @@ pub(super) async fn insert(call: Call<'_>, bucket: BucketName) -> Result<Respons
             ),
         ));
     }
+    call.admit(Permission::Write, &bucket)?;
     match call.query.get("uploadType") {
         Some("media") => media(call, bucket).await,
         Some("multipart") => multipart(call, bucket).await,
