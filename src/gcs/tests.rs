@@ -297,3 +297,44 @@ async fn a_batch_answers_each_call_in_its_order() {
     let object = document(&fixture.ask("GET /storage/v1/b/bucket/o/a", &[], b"").await);
     assert_eq!(object["contentType"], "x/new");
 }
+
+impl Fixture {
+    /// The answer to a batch of GETs.
+    async fn batch(&self, paths: &[&str]) -> String {
+        let call = |path: &&str| {
+            format!("--b\r\nContent-Type: application/http\r\n\r\nGET {path} HTTP/1.1\r\n\r\n\r\n")
+        };
+        let batch = paths.iter().map(call).collect::<Vec<_>>().concat() + "--b--";
+        let headers = [("content-type", "multipart/mixed; boundary=b")];
+        let answer = self.ask("POST /batch/storage/v1", &headers, batch.as_bytes()).await;
+        String::from_utf8(answer.into_body().to_vec()).expect("text")
+    }
+}
+
+#[tokio::test]
+async fn a_batch_brings_no_bytes_of_objects() {
+    let fixture = Fixture::open().await;
+    fixture.ask("POST /upload/storage/v1/b/bucket/o?uploadType=media&name=a", &[], b"bytes").await;
+    let media = ["alt=media", "alt=%6dedia", "x=1&alt=media"];
+    let paths = media.map(|query| format!("/storage/v1/b/bucket/o/a?{query}"));
+    let text = fixture.batch(&paths.each_ref().map(String::as_str)).await;
+    assert_eq!(text.matches("HTTP/1.1 400 ").count(), 3, "{text}");
+    let text = fixture.batch(&["/storage/v1/b/bucket/o/a?fields=name&x=alt=media"]).await;
+    assert!(text.contains("HTTP/1.1 200 ") && text.contains("{\"name\":\"a\"}"), "{text}");
+}
+
+#[tokio::test]
+async fn the_answers_of_a_batch_stay_within_bounds() {
+    let fixture = Fixture::open().await;
+    // A name of a thousand signs that are escaped in links.
+    let name = "%25".repeat(1000);
+    for number in 0..25 {
+        let line = format!("POST /upload/storage/v1/b/bucket/o?uploadType=media&name={name}{number}");
+        assert_eq!(fixture.ask(&line, &[], b"x").await.status(), StatusCode::OK);
+    }
+    let text = fixture.batch(&["/storage/v1/b/bucket/o"; 100]).await;
+    let statuses: Vec<_> = text.lines().filter(|line| line.starts_with("HTTP/1.1 ")).collect();
+    assert_eq!(statuses.len(), 100);
+    assert_eq!((statuses[0], statuses[99]), ("HTTP/1.1 200 OK", "HTTP/1.1 400 Bad Request"));
+    assert!(text.len() < 17 * 1024 * 1024, "{} bytes", text.len());
+}
