@@ -1,6 +1,7 @@
 //! Requests through the face, in process, over a real store.
 
 mod elsewhere;
+mod interrupted;
 mod listings;
 mod uploads;
 
@@ -121,6 +122,20 @@ fn refusal(answer: &Response<Bytes>) -> (u16, String) {
     let error = &document(answer)["error"];
     assert_eq!(error["code"], answer.status().as_u16());
     (answer.status().as_u16(), error["errors"][0]["reason"].as_str().expect("a reason").to_owned())
+}
+
+/// Waits for a future so often at most, then drops it. Says what it became, and after how many waits.
+fn waited<T>(future: impl Future<Output = T>, at_most: usize) -> impl Future<Output = (Option<T>, usize)> {
+    let mut future = Box::pin(future);
+    let mut waits = 0;
+    std::future::poll_fn(move |context| match future.as_mut().poll(context) {
+        Poll::Ready(value) => Poll::Ready((Some(value), waits)),
+        Poll::Pending if waits == at_most => Poll::Ready((None, waits)),
+        Poll::Pending => {
+            waits += 1;
+            Poll::Pending
+        }
+    })
 }
 
 const CHUNK: usize = 256 * 1024;
