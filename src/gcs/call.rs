@@ -59,9 +59,16 @@ pub(super) struct Call<'a> {
 }
 
 /// Parameters and headers that ask for something the store does not do.
-const UNSUPPORTED_PARAMETERS: [&str; 2] = ["destinationKmsKeyName", "kmsKeyName"];
+const UNSUPPORTED_PARAMETERS: [&str; 3] = ["destinationKmsKeyName", "filter", "kmsKeyName"];
 const UNSUPPORTED_HEADERS: [&str; 2] =
     ["x-goog-encryption-algorithm", "x-goog-copy-source-encryption-algorithm"];
+
+/// Parameters that name a predefined ACL.
+const ACL_PARAMETERS: [&str; 3] = ["destinationPredefinedAcl", "predefinedAcl", "predefinedDefaultObjectAcl"];
+
+/// Predefined ACLs that say what holds anyway: access is by grants, not by object.
+const ACLS_TAKEN: [&str; 5] =
+    ["authenticatedRead", "bucketOwnerFullControl", "bucketOwnerRead", "private", "projectPrivate"];
 
 impl Call<'_> {
     /// What the face is made of.
@@ -136,8 +143,22 @@ impl Call<'_> {
         self.store().find_bucket(name)?.ok_or_else(Error::no_such_bucket)
     }
 
-    /// Refuses what cannot be honoured: encryption with keys of one's own.
+    /// Refuses what cannot be honoured, whatever the operation: encryption with keys of one's own,
+    /// other ACLs than there are, objects that were deleted.
     pub(super) fn refuse_unsupported(&self) -> Result<(), Error> {
+        let acls = ACL_PARAMETERS.iter().filter_map(|name| self.query.get(name));
+        if let Some(acl) = acls.filter(|acl| !acl.is_empty()).find(|acl| !ACLS_TAKEN.contains(acl)) {
+            return Err(Error::with_message(
+                Reason::Invalid,
+                format!(
+                    "Cannot use predefined ACL '{acl}': access is by grants, as with uniform bucket-level \
+                     access."
+                ),
+            ));
+        }
+        if self.flag("softDeleted") {
+            return Err(Error::not_implemented("the parameter softDeleted"));
+        }
         if let Some(name) = UNSUPPORTED_PARAMETERS.iter().find(|name| self.query.has(name)) {
             return Err(Error::not_implemented(format_args!("the parameter {name}")));
         }
@@ -152,6 +173,11 @@ impl Call<'_> {
         let Some(text) = self.query.get(name) else { return Ok(None) };
         // GCS: generations are signed in the API's description, and never negative.
         text.parse().map(Some).map_err(|_| Error::parameter(name, text, "a number from 0 on"))
+    }
+
+    /// Whether a parameter says yes. Google's Python client writes `True`.
+    pub(super) fn flag(&self, name: &str) -> bool {
+        self.query.get(name).is_some_and(|text| text.eq_ignore_ascii_case("true"))
     }
 
     /// `ifGenerationMatch` and its family.

@@ -286,12 +286,71 @@ async fn refusals_have_googles_reasons() {
             "notImplemented",
         ),
         ("PUT /upload/storage/v1/b/bucket/o?upload_id=none&name=a", &[], "", 404, "notFound"),
+        ("GET /storage/v1/b/bucket/o?filter=contexts.a:*", &[], "", 501, "notImplemented"),
+        ("GET /storage/v1/b/bucket/o?softDeleted=true", &[], "", 501, "notImplemented"),
+        ("GET /storage/v1/b/bucket/o/a?softDeleted=True", &[], "", 501, "notImplemented"),
+        ("PATCH /storage/v1/b/bucket/o/a", &[], "{\"contexts\": {\"custom\": {}}}", 501, "notImplemented"),
+        ("PATCH /storage/v1/b/bucket/o/a?predefinedAcl=publicRead", &[], "{}", 400, "invalid"),
+        ("POST /upload/storage/v1/b/bucket/o?name=a&predefinedAcl=publicRead", &[], "", 400, "invalid"),
+        (
+            "POST /storage/v1/b/bucket/o/a/rewriteTo/b/bucket/o/b?destinationPredefinedAcl=publicRead",
+            &[],
+            "",
+            400,
+            "invalid",
+        ),
+        (
+            "POST /storage/v1/b/bucket/o/a/copyTo/b/bucket/o/b?destinationPredefinedAcl=publicRead",
+            &[],
+            "",
+            400,
+            "invalid",
+        ),
+        (
+            "POST /storage/v1/b/bucket/o/a/compose?destinationPredefinedAcl=publicRead",
+            &[],
+            "{}",
+            400,
+            "invalid",
+        ),
+        ("POST /storage/v1/b?predefinedAcl=publicRead", &[], "{\"name\": \"other\"}", 400, "invalid"),
+        (
+            "POST /storage/v1/b?predefinedDefaultObjectAcl=publicRead",
+            &[],
+            "{\"name\": \"other\"}",
+            400,
+            "invalid",
+        ),
+        (
+            "POST /storage/v1/b/bucket/o/a/compose",
+            &[],
+            "{\"sourceObjects\": [{\"name\": \"a\"}], \"deleteSourceObjects\": true}",
+            501,
+            "notImplemented",
+        ),
+        ("GET /storage/v1/b/bucket?ifMetagenerationMatch=99", &[], "", 412, "conditionNotMet"),
+        ("PATCH /storage/v1/b/bucket?ifMetagenerationMatch=99", &[], "{}", 412, "conditionNotMet"),
+        ("PATCH /storage/v1/b/bucket?ifMetagenerationNotMatch=1", &[], "{}", 412, "conditionNotMet"),
+        ("DELETE /storage/v1/b/bucket?ifMetagenerationMatch=99", &[], "", 412, "conditionNotMet"),
+        ("DELETE /storage/v1/b/bucket?ifMetagenerationMatch=x", &[], "", 400, "invalidParameter"),
+        ("DELETE /storage/v1/b/none-such?ifMetagenerationMatch=99", &[], "", 404, "notFound"),
         ("POST /storage/v1/b/bucket/o/a/compose", &[], "{\"sourceObjects\": []}", 400, "invalid"),
         ("POST /batch/storage/v1", &[], "", 400, "badRequest"),
     ] {
         let answer = fixture.ask(line, headers, body.as_bytes()).await;
         assert_eq!(refusal(&answer), (status, reason.to_owned()), "{line} {body}");
     }
+}
+
+#[tokio::test]
+async fn a_buckets_metageneration_is_one() {
+    let fixture = Fixture::open().await;
+    let bucket = document(&fixture.ask("GET /storage/v1/b/bucket?ifMetagenerationMatch=1", &[], b"").await);
+    assert_eq!(bucket["metageneration"], "1");
+    let same = fixture.ask("GET /storage/v1/b/bucket?ifMetagenerationNotMatch=1", &[], b"").await;
+    assert_eq!(same.status(), StatusCode::NOT_MODIFIED);
+    let gone = fixture.ask("DELETE /storage/v1/b/bucket?ifMetagenerationMatch=1", &[], b"").await;
+    assert_eq!(gone.status(), StatusCode::NO_CONTENT);
 }
 
 #[tokio::test]

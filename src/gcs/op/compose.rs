@@ -36,7 +36,6 @@ struct Request {
 /// 200 with the composed object.
 pub(super) async fn compose(mut call: Call<'_>, place: Place) -> Result<Response, Error> {
     call.authorize(Permission::Write, &place.bucket, place.key.as_str())?;
-    call.refuse_unsupported()?;
     let conditions = call.conditions()?;
     let request = read(&call.sent().await?, &place)?;
     let mut sources = Vec::with_capacity(request.components.len());
@@ -70,6 +69,10 @@ fn read(sent: &Sent, place: &Place) -> Result<Request, Error> {
         Some(Value::Object(members)) => Sent::new(members.clone())?.metadata()?,
         Some(other) => return Err(Error::field("destination", other)),
     };
+    match sent.member("deleteSourceObjects") {
+        None | Some(Value::Null | Value::Bool(false)) => {}
+        Some(_) => return Err(Error::not_implemented("deleteSourceObjects of a composition")),
+    }
     let Some(Value::Array(sources)) = sent.member("sourceObjects") else {
         return Err(Error::required("sourceObjects"));
     };

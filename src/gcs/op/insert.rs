@@ -20,10 +20,6 @@ use crate::store::{NewUpload, PutObject, Staged};
 /// GCS: the type of what is uploaded without one.
 const CONTENT_TYPE_DEFAULT: &str = "application/octet-stream";
 
-/// Predefined ACLs that say what holds anyway: access is by grants, not by object.
-const ACLS_TAKEN: [&str; 5] =
-    ["authenticatedRead", "bucketOwnerFullControl", "bucketOwnerRead", "private", "projectPrivate"];
-
 /// What is to be written, and what its bytes must be.
 struct Draft {
     key: ObjectKey,
@@ -33,15 +29,6 @@ struct Draft {
 
 /// 200 with the resource; of a resumable upload, with the address of its session.
 pub(super) async fn insert(call: Call<'_>, bucket: BucketName) -> Result<Response, Error> {
-    call.refuse_unsupported()?;
-    if let Some(acl) = call.query.get("predefinedAcl").filter(|acl| !ACLS_TAKEN.contains(acl)) {
-        return Err(Error::with_message(
-            Reason::Invalid,
-            format!(
-                "Cannot use predefined ACL '{acl}': access is by grants, as with uniform bucket-level access."
-            ),
-        ));
-    }
     call.admit(Permission::Write, &bucket)?;
     match call.query.get("uploadType") {
         Some("media") => media(call, bucket).await,

@@ -55,8 +55,7 @@ pub(super) async fn list(call: &Call<'_>, bucket: &BucketName) -> Result<Respons
             }
         }
     }
-    // Google's Python client writes `True`.
-    if call.query.get("includeTrailingDelimiter").is_some_and(|text| text.eq_ignore_ascii_case("true")) {
+    if call.flag("includeTrailingDelimiter") {
         add_folders(call, bucket, &prefixes, &mut objects).await?;
     }
     let next = next.as_ref().map(Cursor::token);
