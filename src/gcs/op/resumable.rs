@@ -6,7 +6,7 @@
 //!
 //! GCS: "Resumable uploads", "Perform resumable uploads".
 
-use http::{StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 
 use crate::checksum::Digests;
 use crate::gcs::call::Call;
@@ -45,7 +45,7 @@ pub(super) async fn resume(mut call: Call<'_>, bucket: BucketName) -> Result<Res
     // An empty object never gets a chunk: its last question is its end.
     let ends_empty = asks_only && asked.total == Some(0) && parts.is_empty();
     if asks_only && asked.total != Some(persisted) {
-        return Ok(progress(persisted));
+        return Ok(progress(&call.headers, persisted));
     }
     let turn = call.service.0.sessions.take(&upload.id);
     let only = if asks_only && !ends_empty {
@@ -61,9 +61,9 @@ pub(super) async fn resume(mut call: Call<'_>, bucket: BucketName) -> Result<Res
     };
     let parts = list(call.store(), &upload)?;
     let persisted = size(&parts);
-    let done = asked.bytes == Bytes::Rest || asked.total == Some(persisted);
+    let done = asked.bytes.ends_upload() || asked.total == Some(persisted);
     if !done {
-        return Ok(progress(persisted));
+        return Ok(progress(&call.headers, persisted));
     }
     let Some(_guard) = turn.enter().await else { return Err(preempted()) };
     finish(&call, &upload, &session, only).await
@@ -88,6 +88,17 @@ enum Bytes {
     Chunk(Chunk),
     /// Everything, from the first byte on: there is no `Content-Range`.
     Rest,
+}
+
+impl Bytes {
+    /// Whether the end of the body is that of the upload, whatever its size.
+    fn ends_upload(self) -> bool {
+        match self {
+            Self::None => false,
+            Self::Chunk(chunk) => chunk.size_bytes.is_none(),
+            Self::Rest => true,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -152,9 +163,15 @@ fn list(store: &Store, upload: &UploadRef) -> Result<Vec<Part>, Error> {
     Ok(store.list_parts(upload, None, usize::from(PartNumber::MAX))?)
 }
 
-/// 308 with how many bytes are safe.
-fn progress(persisted: u64) -> Response {
-    let mut answer = response::empty(StatusCode::PERMANENT_REDIRECT);
+/// 308 with how many bytes are safe. Google's Go client, whose HTTP library takes that for a redirect,
+/// asks for a 200 that says it in a header.
+fn progress(headers: &HeaderMap, persisted: u64) -> Response {
+    let hides_308 = headers.get("x-guploader-no-308").is_some_and(|value| value == "yes");
+    let status = if hides_308 { StatusCode::OK } else { StatusCode::PERMANENT_REDIRECT };
+    let mut answer = response::empty(status);
+    if hides_308 {
+        response::insert(answer.headers_mut(), "x-http-status-code-override", 308);
+    }
     if let Some(last) = persisted.checked_sub(1) {
         response::insert(answer.headers_mut(), "range", format_args!("bytes=0-{last}"));
     }
@@ -176,7 +193,7 @@ impl Arriving {
     fn new(upload: &UploadRef, asked: &Asked, persisted: u64, parts: usize) -> Result<Self, Error> {
         let Asked { bytes, total } = *asked;
         let (first, expected) = match bytes {
-            Bytes::Chunk(chunk) => (chunk.first, Some(chunk.size_bytes())),
+            Bytes::Chunk(chunk) => (chunk.first, chunk.size_bytes),
             Bytes::Rest | Bytes::None => (0, None),
         };
         if first > persisted {
@@ -189,7 +206,7 @@ impl Arriving {
             ));
         }
         let is_last =
-            bytes == Bytes::Rest || total.is_some() && expected.map(|expected| first + expected) == total;
+            bytes.ends_upload() || total.is_some() && expected.map(|expected| first + expected) == total;
         if let Some(size) = expected.filter(|size| !is_last && *size < CHUNK_BYTES_MIN) {
             return Err(Error::with_message(
                 Reason::BadRequest,
