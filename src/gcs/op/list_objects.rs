@@ -19,6 +19,9 @@ use crate::view::{self, Row, View};
 /// GCS: `maxResults`: "The service may return fewer"; at most 1,000.
 const RESULTS_MAX: usize = 1000;
 
+/// How many rows are read before others may run: there is no wait in reading what is here.
+const ROWS_AT_ONCE: usize = 1000;
+
 /// Which names are listed besides those of the prefix.
 struct Filter {
     start_offset: String,
@@ -46,7 +49,7 @@ pub(super) async fn list(call: &Call<'_>, bucket: &BucketName) -> Result<Respons
             }
         }
     } else {
-        let page = listing::page(&query, |window| filter.written(call.view(), bucket, window))?;
+        let page = filter.written(call.view(), bucket, &query).await?;
         next = page.next;
         for entry in page.entries {
             match entry {
@@ -103,19 +106,30 @@ impl Filter {
         self.start_offset.is_empty() && self.end_offset.is_none() && self.glob.is_none()
     }
 
-    /// Rows of a window that pass, of a bucket that shows what was written here alone.
-    fn written(
+    /// A page of a bucket that shows what was written here alone.
+    async fn written(
         &self,
         view: &View,
         bucket: &BucketName,
-        window: &Window<'_>,
-    ) -> Result<Vec<Object>, store::Error> {
-        let mut passed = Passed::begin(self, window);
-        while let Some(scan) = &passed.scan {
-            let rows = view.scan_written_whole(bucket, scan)?;
-            passed.take(self, rows);
+        query: &ListQuery,
+    ) -> Result<Page<Object>, store::Error> {
+        let mut pager = Pager::new(query);
+        while let Some(window) = pager.window() {
+            let mut passed = Passed::begin(self, &window);
+            let mut limit = window.limit;
+            while let Some(scan) = &mut passed.scan {
+                // Rows too many cost little, and few of them may pass.
+                scan.limit = limit;
+                let rows = view.scan_written_whole(bucket, scan)?;
+                passed.take(self, rows);
+                limit = (limit * 2).clamp(window.limit, window.limit.max(ROWS_AT_ONCE));
+                if passed.scan.is_some() {
+                    tokio::task::yield_now().await;
+                }
+            }
+            pager.take(passed.rows);
         }
-        Ok(passed.rows)
+        Ok(pager.finish())
     }
 
     /// A page of what is here and what production has.
@@ -129,11 +143,17 @@ impl Filter {
         let delimiter = query.delimiter.as_deref().filter(|_| self.is_open());
         let mut listing = call.view().listing(bucket, delimiter, query.keys_max, &call.context.hops)?;
         let mut pager = Pager::new(query);
+        let mut rows_read = 0;
         while let Some(window) = pager.window() {
             let mut passed = Passed::begin(self, &window);
             while let Some(scan) = &passed.scan {
                 let rows = listing.rows(scan).await?;
+                rows_read += rows.len();
                 passed.take(self, rows);
+                if rows_read >= ROWS_AT_ONCE {
+                    rows_read = 0;
+                    tokio::task::yield_now().await;
+                }
             }
             pager.take(passed.rows);
         }
