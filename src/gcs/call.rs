@@ -23,6 +23,7 @@ use crate::protocol::query::Query;
 use crate::protocol::request::{Context, Response};
 use crate::protocol::{access, digest};
 use crate::store::{self, Bucket, Content, Lookup, Object, Origin, Store};
+use crate::upstream::Hops;
 use crate::view::{View, as_object, generation_of};
 
 /// How often something is tried again that others got in the way of.
@@ -261,15 +262,9 @@ impl Call<'_> {
         &self,
         bucket: &BucketName,
         key: &ObjectKey,
-        mut conditions: WriteConditions,
+        conditions: WriteConditions,
     ) -> Result<WriteConditions, Error> {
-        if conditions != WriteConditions::default() {
-            if let Lookup::Here(object, _) = self.view().find(bucket, key, None)? {
-                return Ok(as_kept_conditions(&object, conditions));
-            }
-            self.view().check_write(bucket, key, &mut conditions, &self.context.hops).await?;
-        }
-        Ok(conditions)
+        check_write(self.view(), &self.context.hops, (bucket, key), conditions).await
     }
 
     /// Checks the conditions of a read: 304 where the client has what it would get.
@@ -349,6 +344,22 @@ impl Call<'_> {
     pub(super) fn done() -> Response {
         response::empty(StatusCode::NO_CONTENT)
     }
+}
+
+/// [`Call::check_write`] for work that goes on without its call.
+pub(super) async fn check_write(
+    view: &View,
+    hops: &Hops,
+    (bucket, key): (&BucketName, &ObjectKey),
+    mut conditions: WriteConditions,
+) -> Result<WriteConditions, Error> {
+    if conditions != WriteConditions::default() {
+        if let Lookup::Here(object, _) = view.find(bucket, key, None)? {
+            return Ok(as_kept_conditions(&object, conditions));
+        }
+        view.check_write(bucket, key, &mut conditions, hops).await?;
+    }
+    Ok(conditions)
 }
 
 /// The generation that a client means of an object that is here.
