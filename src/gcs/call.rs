@@ -267,6 +267,28 @@ impl Call<'_> {
         check_write(self.view(), &self.context.hops, (bucket, key), conditions).await
     }
 
+    /// Fails where the conditions of a write do not hold already, before its bytes are read. The store
+    /// decides in the end.
+    pub(super) async fn foresee_write(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        conditions: &WriteConditions,
+    ) -> Result<(), Error> {
+        if *conditions == WriteConditions::default() {
+            return Ok(());
+        }
+        let of_production = self.check_write(bucket, key, conditions.clone()).await?;
+        let checked = match self.view().find(bucket, key, None)? {
+            Lookup::Here(object, _) => {
+                as_kept_conditions(&object, conditions.clone()).check(Some(&object.state()))
+            }
+            Lookup::Absent | Lookup::Tombstone | Lookup::DeleteMarker { .. } => of_production.check(None),
+            Lookup::NoBucket => Ok(()),
+        };
+        checked.map_err(Error::condition)
+    }
+
     /// Checks the conditions of a read: 304 where the client has what it would get.
     pub(super) fn check_read(&self, object: &Object) -> Result<(), Error> {
         as_kept_conditions(object, self.conditions()?).check(Some(&resource::state(object))).map_err(

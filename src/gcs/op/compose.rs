@@ -45,6 +45,7 @@ pub(super) async fn compose(mut call: Call<'_>, place: Place) -> Result<Response
         sources.push(object);
         contents.push(content);
     }
+    call.foresee_write(&place.bucket, &place.key, &conditions).await?;
     let md5 = call.digest_all(&contents).await?.md5;
     let conditions = call.check_write(&place.bucket, &place.key, conditions).await?;
     let new = NewUpload {

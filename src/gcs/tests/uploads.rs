@@ -1,5 +1,6 @@
 //! Uploads as clients differ in sending them, and those that are refused before their bytes come.
 
+use bytes::Bytes;
 use http::StatusCode;
 use serde_json::json;
 
@@ -50,6 +51,34 @@ async fn a_chunk_may_go_from_its_first_byte_to_the_end_of_the_body() {
         assert_eq!(answer.status().as_u16(), status, "{range}: {answer:?}");
         if status == 200 {
             assert_eq!(document(&answer)["size"], (kept + sent).to_string(), "{range}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_written_is_refused_before_its_bytes_are_read() {
+    let fixture = Fixture::open().await;
+    fixture.ask("POST /upload/storage/v1/b/bucket/o?uploadType=media&name=a", &[], b"first").await;
+    let multipart = ("content-type", "multipart/related; boundary=b");
+    for (parameters, hash, status, reason) in [
+        ("name=a&ifGenerationMatch=0", "", 412, "conditionNotMet"),
+        ("name=a&ifMetagenerationNotMatch=1", "", 412, "conditionNotMet"),
+        ("name=new&ifGenerationMatch=5", "", 412, "conditionNotMet"),
+        ("name=new&ifGenerationMatch=x", "", 400, "invalidParameter"),
+        ("name=new", "sha1=AAAA", 400, "invalid"),
+        // Nothing is wrong but the body.
+        ("name=new&ifGenerationMatch=0", "md5=XUFAKrxLKna5cZ2REBfFkg==", 503, "uploadBrokenConnection"),
+    ] {
+        let head = Bytes::from_static(b"--b\r\n\r\n{}\r\n--b\r\n\r\nx");
+        let bodies = [
+            ("media", vec![Err(BodyError::TimedOut)]),
+            ("multipart", vec![Ok(head), Err(BodyError::TimedOut)]),
+        ];
+        for (kind, frames) in bodies {
+            let line = format!("POST /upload/storage/v1/b/bucket/o?uploadType={kind}&{parameters}");
+            let body = receive(Frames(frames.into()), ByteCount::default());
+            let answer = fixture.send(&line, &[multipart, ("x-goog-hash", hash)], body).await;
+            assert_eq!(refusal(&answer), (status, reason.to_owned()), "{line}");
         }
     }
 }
