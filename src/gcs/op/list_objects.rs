@@ -3,11 +3,11 @@
 //! GCS: "Objects: list". The page itself is made by `protocol::listing`; what only this dialect has
 //! (offsets, globs) narrows the rows that it is made of.
 
-use globset::{GlobBuilder, GlobMatcher};
 use serde_json::{Value, json};
 
 use crate::gcs::call::Call;
 use crate::gcs::error::{Error, Reason};
+use crate::gcs::glob::Glob;
 use crate::gcs::resource;
 use crate::gcs::route::Place;
 use crate::model::{BucketName, Permission};
@@ -26,7 +26,8 @@ const ROWS_AT_ONCE: usize = 1000;
 struct Filter {
     start_offset: String,
     end_offset: Option<String>,
-    glob: Option<GlobMatcher>,
+    glob: Option<Glob>,
+    delimiter: Option<String>,
 }
 
 /// 200 with a page: `items` are objects, `prefixes` is what was rolled up.
@@ -93,12 +94,28 @@ fn query(call: &Call<'_>, prefix: &str) -> Result<ListQuery, Error> {
 impl Filter {
     fn read(call: &Call<'_>) -> Result<Self, Error> {
         let given = |name| call.query.get(name).filter(|text| !text.is_empty());
-        let glob = given("matchGlob").map(matcher).transpose()?;
+        let glob = given("matchGlob").map(Glob::parse).transpose().map_err(|reason| {
+            Error::with_message(Reason::InvalidParameter, format!("Invalid value for matchGlob: {reason}."))
+        })?;
         Ok(Self {
             start_offset: given("startOffset").unwrap_or_default().to_owned(),
             end_offset: given("endOffset").map(str::to_owned),
             glob,
+            delimiter: given("delimiter").map(str::to_owned),
         })
+    }
+
+    /// Whether a key is of the glob.
+    ///
+    /// GCS: so is one whose prefix is, where there is a delimiter: `*/` lists the folders.
+    fn is_match(&self, prefix: &str, key: &str) -> bool {
+        let Some(glob) = &self.glob else { return true };
+        let rolled = || {
+            let delimiter = self.delimiter.as_deref()?;
+            let at = key.strip_prefix(prefix)?.find(delimiter)?;
+            key.get(..prefix.len() + at + delimiter.len())
+        };
+        glob.is_match(key) || rolled().is_some_and(|rolled| glob.is_match(rolled))
     }
 
     /// Whether every key passes.
@@ -186,9 +203,7 @@ impl<R: listing::Row> Passed<R> {
             if filter.end_offset.as_ref().is_some_and(|end| row.key() >= end.as_str()) {
                 return;
             }
-            if self.rows.len() < self.limit
-                && filter.glob.as_ref().is_none_or(|glob| glob.is_match(row.key()))
-            {
+            if self.rows.len() < self.limit && filter.is_match(&scan.prefix, row.key()) {
                 self.rows.push(row);
             }
         }
@@ -205,14 +220,6 @@ fn starts_before(scan: &Scan, offset: &str) -> bool {
     match &scan.start {
         Start::At(key) | Start::After(key) => key.as_str() < offset,
     }
-}
-
-/// GCS: "List objects and prefixes using glob": `*` stops at a slash, `**` does not.
-fn matcher(glob: &str) -> Result<GlobMatcher, Error> {
-    let built = GlobBuilder::new(glob).literal_separator(true).backslash_escape(true).build();
-    built.map(|glob| glob.compile_matcher()).map_err(|reason| {
-        Error::with_message(Reason::InvalidParameter, format!("Invalid value for matchGlob: {reason}"))
-    })
 }
 
 /// An object of a page.

@@ -91,6 +91,11 @@ async fn offsets_and_globs_choose_among_productions_keys_too() {
         ("endOffset=pub/d/1&prefix=pub/&delimiter=/", &["pub/b", "pub/c"], &[]),
         ("matchGlob=**/*.mar", &["pub/d/2.mar"], &[]),
         ("matchGlob=**/*.mar&delimiter=/&prefix=pub/", &[], &["pub/d/"]),
+        ("matchGlob=**.mar", &["pub/d/2.mar"], &[]),
+        ("matchGlob=p**2*", &["pub/d/2.mar"], &[]),
+        ("matchGlob=pub/[cd]/**", &["pub/d/1", "pub/d/2.mar"], &[]),
+        ("matchGlob=*/&delimiter=/", &[], &["pub/"]),
+        ("matchGlob=pub/{c,e/}&delimiter=/&prefix=pub/", &["pub/c"], &["pub/e/"]),
     ] {
         let document = stage.list(parameters).await;
         assert_eq!(listed(&document), (names.to_vec(), prefixes.to_vec()), "{parameters}");
