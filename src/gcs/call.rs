@@ -23,6 +23,7 @@ use crate::protocol::query::Query;
 use crate::protocol::request::{Context, Response};
 use crate::protocol::{access, digest};
 use crate::store::{self, Bucket, Content, Lookup, Object, Origin, Store};
+use crate::upstream::Hops;
 use crate::view::{View, as_object, generation_of};
 
 /// How often something is tried again that others got in the way of.
@@ -59,9 +60,16 @@ pub(super) struct Call<'a> {
 }
 
 /// Parameters and headers that ask for something the store does not do.
-const UNSUPPORTED_PARAMETERS: [&str; 2] = ["destinationKmsKeyName", "kmsKeyName"];
+const UNSUPPORTED_PARAMETERS: [&str; 3] = ["destinationKmsKeyName", "filter", "kmsKeyName"];
 const UNSUPPORTED_HEADERS: [&str; 2] =
     ["x-goog-encryption-algorithm", "x-goog-copy-source-encryption-algorithm"];
+
+/// Parameters that name a predefined ACL.
+const ACL_PARAMETERS: [&str; 3] = ["destinationPredefinedAcl", "predefinedAcl", "predefinedDefaultObjectAcl"];
+
+/// Predefined ACLs that say what holds anyway: access is by grants, not by object.
+const ACLS_TAKEN: [&str; 5] =
+    ["authenticatedRead", "bucketOwnerFullControl", "bucketOwnerRead", "private", "projectPrivate"];
 
 impl Call<'_> {
     /// What the face is made of.
@@ -118,10 +126,17 @@ impl Call<'_> {
 
     /// The bucket, for whoever has any grant in it: `bucket.exists()` must not need to list.
     pub(super) fn bucket(&self, name: &BucketName) -> Result<Bucket, Error> {
-        if !access::may_see(&self.identity, &self.inner().anonymous, name) {
-            return Err(self.denied(Permission::List));
-        }
+        self.admit(Permission::List, name)?;
         self.bucket_exists(name)
+    }
+
+    /// Refuses whoever has no grant in a bucket at all: that is known before the name of the object.
+    pub(super) fn admit(&self, permission: Permission, bucket: &BucketName) -> Result<(), Error> {
+        if access::may_see(&self.identity, &self.inner().anonymous, bucket) {
+            Ok(())
+        } else {
+            Err(self.denied(permission))
+        }
     }
 
     /// Fails early where there is no such bucket.
@@ -129,8 +144,22 @@ impl Call<'_> {
         self.store().find_bucket(name)?.ok_or_else(Error::no_such_bucket)
     }
 
-    /// Refuses what cannot be honoured: encryption with keys of one's own.
+    /// Refuses what cannot be honoured, whatever the operation: encryption with keys of one's own,
+    /// other ACLs than there are, objects that were deleted.
     pub(super) fn refuse_unsupported(&self) -> Result<(), Error> {
+        let acls = ACL_PARAMETERS.iter().filter_map(|name| self.query.get(name));
+        if let Some(acl) = acls.filter(|acl| !acl.is_empty()).find(|acl| !ACLS_TAKEN.contains(acl)) {
+            return Err(Error::with_message(
+                Reason::Invalid,
+                format!(
+                    "Cannot use predefined ACL '{acl}': access is by grants, as with uniform bucket-level \
+                     access."
+                ),
+            ));
+        }
+        if self.flag("softDeleted") {
+            return Err(Error::not_implemented("the parameter softDeleted"));
+        }
         if let Some(name) = UNSUPPORTED_PARAMETERS.iter().find(|name| self.query.has(name)) {
             return Err(Error::not_implemented(format_args!("the parameter {name}")));
         }
@@ -145,6 +174,11 @@ impl Call<'_> {
         let Some(text) = self.query.get(name) else { return Ok(None) };
         // GCS: generations are signed in the API's description, and never negative.
         text.parse().map(Some).map_err(|_| Error::parameter(name, text, "a number from 0 on"))
+    }
+
+    /// Whether a parameter says yes. Google's Python client writes `True`.
+    pub(super) fn flag(&self, name: &str) -> bool {
+        self.query.get(name).is_some_and(|text| text.eq_ignore_ascii_case("true"))
     }
 
     /// `ifGenerationMatch` and its family.
@@ -228,15 +262,31 @@ impl Call<'_> {
         &self,
         bucket: &BucketName,
         key: &ObjectKey,
-        mut conditions: WriteConditions,
+        conditions: WriteConditions,
     ) -> Result<WriteConditions, Error> {
-        if conditions != WriteConditions::default() {
-            if let Lookup::Here(object, _) = self.view().find(bucket, key, None)? {
-                return Ok(as_kept_conditions(&object, conditions));
-            }
-            self.view().check_write(bucket, key, &mut conditions, &self.context.hops).await?;
+        check_write(self.view(), &self.context.hops, (bucket, key), conditions).await
+    }
+
+    /// Fails where the conditions of a write do not hold already, before its bytes are read. The store
+    /// decides in the end.
+    pub(super) async fn foresee_write(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        conditions: &WriteConditions,
+    ) -> Result<(), Error> {
+        if *conditions == WriteConditions::default() {
+            return Ok(());
         }
-        Ok(conditions)
+        let of_production = self.check_write(bucket, key, conditions.clone()).await?;
+        let checked = match self.view().find(bucket, key, None)? {
+            Lookup::Here(object, _) => {
+                as_kept_conditions(&object, conditions.clone()).check(Some(&object.state()))
+            }
+            Lookup::Absent | Lookup::Tombstone | Lookup::DeleteMarker { .. } => of_production.check(None),
+            Lookup::NoBucket => Ok(()),
+        };
+        checked.map_err(Error::condition)
     }
 
     /// Checks the conditions of a read: 304 where the client has what it would get.
@@ -316,6 +366,22 @@ impl Call<'_> {
     pub(super) fn done() -> Response {
         response::empty(StatusCode::NO_CONTENT)
     }
+}
+
+/// [`Call::check_write`] for work that goes on without its call.
+pub(super) async fn check_write(
+    view: &View,
+    hops: &Hops,
+    (bucket, key): (&BucketName, &ObjectKey),
+    mut conditions: WriteConditions,
+) -> Result<WriteConditions, Error> {
+    if conditions != WriteConditions::default() {
+        if let Lookup::Here(object, _) = view.find(bucket, key, None)? {
+            return Ok(as_kept_conditions(&object, conditions));
+        }
+        view.check_write(bucket, key, &mut conditions, hops).await?;
+    }
+    Ok(conditions)
 }
 
 /// The generation that a client means of an object that is here.

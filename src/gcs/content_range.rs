@@ -17,15 +17,8 @@ pub(super) struct ContentRange {
 pub(super) struct Chunk {
     /// Where its first byte belongs.
     pub(super) first: u64,
-    /// Where its last byte belongs, not before the first.
-    pub(super) last: u64,
-}
-
-impl Chunk {
-    /// How many bytes it has.
-    pub(super) fn size_bytes(self) -> u64 {
-        self.last - self.first + 1
-    }
+    /// How many bytes it has, where that is said: it may be all up to the end of the body.
+    pub(super) size_bytes: Option<u64>,
 }
 
 impl ContentRange {
@@ -41,9 +34,15 @@ impl ContentRange {
             "*" => None,
             range => {
                 let (first, last) = range.split_once('-')?;
-                let chunk = Chunk { first: digits(first)?, last: digits(last)? };
+                let first = digits(first)?;
+                // Where its last byte is behind the body's end: Google's Node.js client writes `0-*`.
+                let end = match last {
+                    "*" => total,
+                    last => Some(digits(last).filter(|last| first <= *last)? + 1),
+                };
                 // A chunk lies within the upload.
-                let fits = chunk.first <= chunk.last && total.is_none_or(|total| chunk.last < total);
+                let fits = end.is_none_or(|end| first <= end && total.is_none_or(|total| end <= total));
+                let chunk = Chunk { first, size_bytes: end.and_then(|end| end.checked_sub(first)) };
                 Some(fits.then_some(chunk)?)
             }
         };
@@ -63,7 +62,8 @@ mod tests {
 
     #[test]
     fn ranges_as_clients_write_them() {
-        let chunk = |first, last| Some(Chunk { first, last });
+        let chunk = |first, last| Some(Chunk { first, size_bytes: Some(last - first + 1) });
+        let open = |first, size_bytes| Some(Chunk { first, size_bytes });
         for (header, bytes, total) in [
             ("bytes 0-524287/2000000", chunk(0, 524_287), Some(2_000_000)),
             ("bytes 0-0/1", chunk(0, 0), Some(1)),
@@ -72,6 +72,10 @@ mod tests {
             ("bytes */100", None, Some(100)),
             ("bytes */0", None, Some(0)),
             ("bytes=5-9/10", chunk(5, 9), Some(10)),
+            ("bytes 0-*/*", open(0, None), None),
+            ("bytes 5-*/*", open(5, None), None),
+            ("bytes 5-*/10", open(5, Some(5)), Some(10)),
+            ("bytes 10-*/10", open(10, Some(0)), Some(10)),
         ] {
             assert_eq!(ContentRange::parse(header), Some(ContentRange { bytes, total }), "{header}");
         }
@@ -87,6 +91,8 @@ mod tests {
             "bytes 0-5/5",
             "bytes -1/5",
             "bytes 0-/5",
+            "bytes 6-*/5",
+            "bytes *-5/6",
             "bytes a-b/c",
             "bytes +0-1/5",
             "items 0-1/5",

@@ -18,7 +18,8 @@ const HEADERS: [(&str, SystemHeader); 5] = [
 ];
 
 /// Members that ask for something the store does not do. Ignoring them would be a wrong success.
-const UNSUPPORTED: [&str; 5] = ["acl", "eventBasedHold", "kmsKeyName", "retention", "temporaryHold"];
+const UNSUPPORTED: [&str; 6] =
+    ["acl", "contexts", "eventBasedHold", "kmsKeyName", "retention", "temporaryHold"];
 
 /// The resource that a client sends: what is to be kept with an object, and what its bytes are.
 #[derive(Debug, Clone, Default)]

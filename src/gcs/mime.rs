@@ -36,7 +36,8 @@ pub(super) enum MalformedMultipart {
     Truncated,
 }
 
-/// The headers of a part may have this many bytes, as may what stands before the first delimiter.
+/// The headers of a part may have this many bytes, as may what stands before the first delimiter, and
+/// the line of every other one.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 
 /// Takes a body apart. Push bytes in; take events out until there are none.
@@ -104,7 +105,7 @@ impl Splitter {
                         return Ok(None);
                     }
                 }
-                State::Delimiter => match self.behind_delimiter() {
+                State::Delimiter => match self.behind_delimiter()? {
                     None => return Ok(None),
                     Some(true) => return Ok(Some(Event::End)),
                     Some(false) => {}
@@ -154,20 +155,27 @@ impl Splitter {
     }
 
     /// Decides what follows a delimiter: whether it was the closing one.
-    fn behind_delimiter(&mut self) -> Option<bool> {
+    fn behind_delimiter(&mut self) -> Result<Option<bool>, MalformedMultipart> {
         if self.buffer.len() < 2 {
-            return None;
+            return Ok(None);
         }
         if self.buffer.starts_with(b"--") {
             self.state = State::Closed;
             self.buffer.clear();
-            return Some(true);
+            return Ok(Some(true));
         }
         // RFC 2046: white space may follow a delimiter on its line.
-        let end = self.buffer.iter().position(|byte| *byte == b'\n')?;
+        let line = self.buffer.get(..HEAD_BYTES_MAX).unwrap_or(&self.buffer);
+        let Some(end) = memchr::memchr(b'\n', line) else {
+            return if self.buffer.len() < HEAD_BYTES_MAX {
+                Ok(None)
+            } else {
+                Err(MalformedMultipart::Headers)
+            };
+        };
         self.buffer.advance(end + 1);
         self.state = State::Head;
-        Some(false)
+        Ok(Some(false))
     }
 
     /// Reads the headers of a part, once they are all here.
@@ -283,6 +291,7 @@ mod tests {
     #[test]
     fn broken_bodies_are_refused() {
         let long = format!("--=b=\r\nx: {}", "y".repeat(20_000));
+        let endless = format!("--=b=\r\n\r\n{{}}\r\n--=b={}", "x".repeat(20_000));
         for (body, expected) in [
             (&b""[..], MalformedMultipart::Truncated),
             (b"{}", MalformedMultipart::Truncated),
@@ -291,6 +300,7 @@ mod tests {
             (b"--=b=extra\r\n\r\n", MalformedMultipart::NoDelimiter),
             (b"--=b=\r\nno header\r\n\r\n", MalformedMultipart::Headers),
             (long.as_bytes(), MalformedMultipart::Headers),
+            (endless.as_bytes(), MalformedMultipart::Headers),
         ] {
             assert_eq!(split(body, 7), Err(expected), "{:?}", String::from_utf8_lossy(body));
         }
@@ -312,6 +322,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_body_comes_apart_the_same_however_it_is_cut(
+            words in prop::collection::vec(
+                prop::sample::select(vec!["--=b=", "\r\n", "\n", "\r", "--", "-", "a: b", ":", "x"]),
+                0..30,
+            ),
+            piece in 1..8_usize,
+        ) {
+            let body = words.concat().into_bytes();
+            prop_assert_eq!(split(&body, piece), split(&body, body.len().max(1)));
+        }
+
         #[test]
         fn any_bytes_come_back(
             bytes in prop::collection::vec(prop::sample::select(b"\r\n-=ab".to_vec()), 0..200),

@@ -12,6 +12,7 @@ mod call;
 mod content_range;
 mod error;
 mod fields;
+mod glob;
 mod jwt;
 mod metadata;
 mod mime;

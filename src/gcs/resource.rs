@@ -14,6 +14,9 @@ use crate::store::{Bucket, Object};
 /// What stays as it is in a path: an object's name is one segment, so a slash does not.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// Nothing of a bucket ever changes that its resource shows.
+pub(super) const BUCKET_METAGENERATION: u64 = 1;
+
 /// How a client reaches us: the links of resources and of upload sessions begin with it.
 #[derive(Debug, Clone)]
 pub(super) struct Base(String);
@@ -57,7 +60,7 @@ pub(super) fn bucket(bucket: &Bucket, base: &Base) -> Value {
         "selfLink": base.bucket(name),
         "name": name,
         "projectNumber": "0",
-        "metageneration": "1",
+        "metageneration": BUCKET_METAGENERATION.to_string(),
         "generation": bucket.created.as_ms().to_string(),
         "location": bucket.region.to_ascii_uppercase(),
         "locationType": "region",

@@ -1,7 +1,9 @@
 //! Requests through the face, in process, over a real store.
 
 mod elsewhere;
+mod interrupted;
 mod listings;
+mod uploads;
 
 use std::pin::Pin;
 use std::task::Poll;
@@ -120,6 +122,20 @@ fn refusal(answer: &Response<Bytes>) -> (u16, String) {
     let error = &document(answer)["error"];
     assert_eq!(error["code"], answer.status().as_u16());
     (answer.status().as_u16(), error["errors"][0]["reason"].as_str().expect("a reason").to_owned())
+}
+
+/// Waits for a future so often at most, then drops it. Says what it became, and after how many waits.
+fn waited<T>(future: impl Future<Output = T>, at_most: usize) -> impl Future<Output = (Option<T>, usize)> {
+    let mut future = Box::pin(future);
+    let mut waits = 0;
+    std::future::poll_fn(move |context| match future.as_mut().poll(context) {
+        Poll::Ready(value) => Poll::Ready((Some(value), waits)),
+        Poll::Pending if waits == at_most => Poll::Ready((None, waits)),
+        Poll::Pending => {
+            waits += 1;
+            Poll::Pending
+        }
+    })
 }
 
 const CHUNK: usize = 256 * 1024;
@@ -270,12 +286,71 @@ async fn refusals_have_googles_reasons() {
             "notImplemented",
         ),
         ("PUT /upload/storage/v1/b/bucket/o?upload_id=none&name=a", &[], "", 404, "notFound"),
+        ("GET /storage/v1/b/bucket/o?filter=contexts.a:*", &[], "", 501, "notImplemented"),
+        ("GET /storage/v1/b/bucket/o?softDeleted=true", &[], "", 501, "notImplemented"),
+        ("GET /storage/v1/b/bucket/o/a?softDeleted=True", &[], "", 501, "notImplemented"),
+        ("PATCH /storage/v1/b/bucket/o/a", &[], "{\"contexts\": {\"custom\": {}}}", 501, "notImplemented"),
+        ("PATCH /storage/v1/b/bucket/o/a?predefinedAcl=publicRead", &[], "{}", 400, "invalid"),
+        ("POST /upload/storage/v1/b/bucket/o?name=a&predefinedAcl=publicRead", &[], "", 400, "invalid"),
+        (
+            "POST /storage/v1/b/bucket/o/a/rewriteTo/b/bucket/o/b?destinationPredefinedAcl=publicRead",
+            &[],
+            "",
+            400,
+            "invalid",
+        ),
+        (
+            "POST /storage/v1/b/bucket/o/a/copyTo/b/bucket/o/b?destinationPredefinedAcl=publicRead",
+            &[],
+            "",
+            400,
+            "invalid",
+        ),
+        (
+            "POST /storage/v1/b/bucket/o/a/compose?destinationPredefinedAcl=publicRead",
+            &[],
+            "{}",
+            400,
+            "invalid",
+        ),
+        ("POST /storage/v1/b?predefinedAcl=publicRead", &[], "{\"name\": \"other\"}", 400, "invalid"),
+        (
+            "POST /storage/v1/b?predefinedDefaultObjectAcl=publicRead",
+            &[],
+            "{\"name\": \"other\"}",
+            400,
+            "invalid",
+        ),
+        (
+            "POST /storage/v1/b/bucket/o/a/compose",
+            &[],
+            "{\"sourceObjects\": [{\"name\": \"a\"}], \"deleteSourceObjects\": true}",
+            501,
+            "notImplemented",
+        ),
+        ("GET /storage/v1/b/bucket?ifMetagenerationMatch=99", &[], "", 412, "conditionNotMet"),
+        ("PATCH /storage/v1/b/bucket?ifMetagenerationMatch=99", &[], "{}", 412, "conditionNotMet"),
+        ("PATCH /storage/v1/b/bucket?ifMetagenerationNotMatch=1", &[], "{}", 412, "conditionNotMet"),
+        ("DELETE /storage/v1/b/bucket?ifMetagenerationMatch=99", &[], "", 412, "conditionNotMet"),
+        ("DELETE /storage/v1/b/bucket?ifMetagenerationMatch=x", &[], "", 400, "invalidParameter"),
+        ("DELETE /storage/v1/b/none-such?ifMetagenerationMatch=99", &[], "", 404, "notFound"),
         ("POST /storage/v1/b/bucket/o/a/compose", &[], "{\"sourceObjects\": []}", 400, "invalid"),
         ("POST /batch/storage/v1", &[], "", 400, "badRequest"),
     ] {
         let answer = fixture.ask(line, headers, body.as_bytes()).await;
         assert_eq!(refusal(&answer), (status, reason.to_owned()), "{line} {body}");
     }
+}
+
+#[tokio::test]
+async fn a_buckets_metageneration_is_one() {
+    let fixture = Fixture::open().await;
+    let bucket = document(&fixture.ask("GET /storage/v1/b/bucket?ifMetagenerationMatch=1", &[], b"").await);
+    assert_eq!(bucket["metageneration"], "1");
+    let same = fixture.ask("GET /storage/v1/b/bucket?ifMetagenerationNotMatch=1", &[], b"").await;
+    assert_eq!(same.status(), StatusCode::NOT_MODIFIED);
+    let gone = fixture.ask("DELETE /storage/v1/b/bucket?ifMetagenerationMatch=1", &[], b"").await;
+    assert_eq!(gone.status(), StatusCode::NO_CONTENT);
 }
 
 #[tokio::test]
@@ -295,4 +370,45 @@ async fn a_batch_answers_each_call_in_its_order() {
     assert!(text.contains("Content-ID: <response-one+1>"), "{text}");
     let object = document(&fixture.ask("GET /storage/v1/b/bucket/o/a", &[], b"").await);
     assert_eq!(object["contentType"], "x/new");
+}
+
+impl Fixture {
+    /// The answer to a batch of GETs.
+    async fn batch(&self, paths: &[&str]) -> String {
+        let call = |path: &&str| {
+            format!("--b\r\nContent-Type: application/http\r\n\r\nGET {path} HTTP/1.1\r\n\r\n\r\n")
+        };
+        let batch = paths.iter().map(call).collect::<Vec<_>>().concat() + "--b--";
+        let headers = [("content-type", "multipart/mixed; boundary=b")];
+        let answer = self.ask("POST /batch/storage/v1", &headers, batch.as_bytes()).await;
+        String::from_utf8(answer.into_body().to_vec()).expect("text")
+    }
+}
+
+#[tokio::test]
+async fn a_batch_brings_no_bytes_of_objects() {
+    let fixture = Fixture::open().await;
+    fixture.ask("POST /upload/storage/v1/b/bucket/o?uploadType=media&name=a", &[], b"bytes").await;
+    let media = ["alt=media", "alt=%6dedia", "x=1&alt=media"];
+    let paths = media.map(|query| format!("/storage/v1/b/bucket/o/a?{query}"));
+    let text = fixture.batch(&paths.each_ref().map(String::as_str)).await;
+    assert_eq!(text.matches("HTTP/1.1 400 ").count(), 3, "{text}");
+    let text = fixture.batch(&["/storage/v1/b/bucket/o/a?fields=name&x=alt=media"]).await;
+    assert!(text.contains("HTTP/1.1 200 ") && text.contains("{\"name\":\"a\"}"), "{text}");
+}
+
+#[tokio::test]
+async fn the_answers_of_a_batch_stay_within_bounds() {
+    let fixture = Fixture::open().await;
+    // A name of a thousand signs that are escaped in links.
+    let name = "%25".repeat(1000);
+    for number in 0..25 {
+        let line = format!("POST /upload/storage/v1/b/bucket/o?uploadType=media&name={name}{number}");
+        assert_eq!(fixture.ask(&line, &[], b"x").await.status(), StatusCode::OK);
+    }
+    let text = fixture.batch(&["/storage/v1/b/bucket/o"; 100]).await;
+    let statuses: Vec<_> = text.lines().filter(|line| line.starts_with("HTTP/1.1 ")).collect();
+    assert_eq!(statuses.len(), 100);
+    assert_eq!((statuses[0], statuses[99]), ("HTTP/1.1 200 OK", "HTTP/1.1 400 Bad Request"));
+    assert!(text.len() < 17 * 1024 * 1024, "{} bytes", text.len());
 }

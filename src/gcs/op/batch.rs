@@ -10,11 +10,17 @@ use crate::gcs::call::Call;
 use crate::gcs::error::{Error, Reason};
 use crate::gcs::mime::{self, Event, Splitter};
 use crate::gcs::response;
+use crate::gcs::route::{Operation, route};
 use crate::protocol::body::{self, ByteCount, ResponseBody};
+use crate::protocol::query::Query;
 use crate::protocol::request::Response;
 
 /// GCS: "You're limited to 100 calls in a single batch request".
 const CALLS_MAX: usize = 100;
+
+/// GCS: "The total batch request payload must be less than 10MB"; answers are kept until all are there,
+/// and listings are longer than what asks for them.
+const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// The boundary of the answer: no document of ours has such a line.
 const BOUNDARY: &str = "batch_understudy_b5d9c9b1f5d34c0f";
@@ -35,7 +41,12 @@ pub(super) async fn batch(mut call: Call<'_>) -> Result<Response, Error> {
     let calls = split(splitter, &document)?;
     let mut answers = Vec::new();
     for inner in calls {
-        let answer = match parse(&inner.request, &call.headers) {
+        let parsed = if answers.len() < ANSWER_BYTES_MAX {
+            parse(&inner.request, &call.headers)
+        } else {
+            Err(too_long())
+        };
+        let answer = match parsed {
             // A batch calls the face that it came by, which could call a batch: a boxed future.
             Ok(request) => Box::pin(call.service.call(call.context, request)).await,
             Err(error) => error.render(),
@@ -80,6 +91,16 @@ fn split(mut splitter: Splitter, document: &[u8]) -> Result<Vec<Inner>, Error> {
     Ok(calls)
 }
 
+fn too_long() -> Error {
+    Error::with_message(
+        Reason::BadRequest,
+        format!(
+            "The answers to the calls before this one have {ANSWER_BYTES_MAX} bytes, which is what a batch may \
+             bring: it was not done. Send it in another batch."
+        ),
+    )
+}
+
 /// Reads a call: request line, headers, an empty line, the body. Who asks is said for all calls at
 /// once, unless a call says it itself.
 fn parse(text: &[u8], outer: &HeaderMap) -> Result<crate::protocol::request::Request, Error> {
@@ -105,23 +126,41 @@ fn parse(text: &[u8], outer: &HeaderMap) -> Result<crate::protocol::request::Req
     {
         headers.insert(header::AUTHORIZATION, token.clone());
     }
+    let method = Method::from_bytes(method.as_bytes()).map_err(|_| malformed())?;
     // Some clients write the whole address of the call.
     let uri: Uri = target.parse().map_err(|_| malformed())?;
-    let path = uri.path();
-    if !path.starts_with("/storage/v1/") || uri.query().is_some_and(|query| query.contains("alt=media")) {
+    refuse_bytes(&method, &uri, &headers)?;
+    let uri: Uri =
+        uri.path_and_query().map(ToString::to_string).unwrap_or_default().parse().map_err(|_| malformed())?;
+    let body = body::receive(Full::new(Bytes::from(body)), ByteCount::default());
+    let mut request = Request::new(body);
+    *request.method_mut() = method;
+    *request.uri_mut() = uri;
+    *request.headers_mut() = headers;
+    Ok(request)
+}
+
+/// Refuses calls that bring or take the bytes of objects, and batches.
+fn refuse_bytes(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Error> {
+    let query = Query::parse(uri.query().unwrap_or_default())?;
+    let is_of_bytes = route(method, uri.path(), &query, headers).is_ok_and(|operation| {
+        matches!(
+            operation,
+            Operation::Download(_)
+                | Operation::InsertObject(_)
+                | Operation::ContinueUpload(_)
+                | Operation::CancelUpload(_)
+                | Operation::Batch
+                | Operation::Token
+        )
+    });
+    if is_of_bytes || !uri.path().starts_with("/storage/v1/") {
         return Err(Error::with_message(
             Reason::BadRequest,
             "A batch has no uploads, downloads or batches in it.",
         ));
     }
-    let uri: Uri =
-        uri.path_and_query().map(ToString::to_string).unwrap_or_default().parse().map_err(|_| malformed())?;
-    let body = body::receive(Full::new(Bytes::from(body)), ByteCount::default());
-    let mut request = Request::new(body);
-    *request.method_mut() = Method::from_bytes(method.as_bytes()).map_err(|_| malformed())?;
-    *request.uri_mut() = uri;
-    *request.headers_mut() = headers;
-    Ok(request)
+    Ok(())
 }
 
 /// Writes an answer as a part.

@@ -7,8 +7,9 @@ use serde_json::{Map, Value, json};
 
 use crate::gcs::call::Call;
 use crate::gcs::error::{Error, Reason};
+use crate::gcs::resource::BUCKET_METAGENERATION;
 use crate::gcs::{resource, response, route};
-use crate::model::{BucketName, Permission};
+use crate::model::{BucketName, ConditionFailed, Permission};
 use crate::protocol::access;
 use crate::protocol::request::Response;
 use crate::store::NewBucket;
@@ -61,9 +62,23 @@ pub(super) async fn insert(mut call: Call<'_>) -> Result<Response, Error> {
     Ok(call.answer(resource::bucket(&bucket, &call.base())))
 }
 
+/// Checks what must hold of a bucket's metageneration. `same` is what a client is told that only
+/// wants another one.
+fn check(call: &Call<'_>, same: ConditionFailed) -> Result<(), Error> {
+    let wanted = call.number("ifMetagenerationMatch")?;
+    if wanted.is_some_and(|wanted| wanted != BUCKET_METAGENERATION) {
+        return Err(Error::condition(ConditionFailed::Precondition("ifMetagenerationMatch")));
+    }
+    if call.number("ifMetagenerationNotMatch")? == Some(BUCKET_METAGENERATION) {
+        return Err(Error::condition(same));
+    }
+    Ok(())
+}
+
 /// storage.buckets.get.
 pub(super) fn get(call: &Call<'_>, name: &BucketName) -> Result<Response, Error> {
     let bucket = call.bucket(name)?;
+    check(call, ConditionFailed::NotModified)?;
     Ok(call.answer(resource::bucket(&bucket, &call.base())))
 }
 
@@ -73,6 +88,7 @@ pub(super) async fn patch(mut call: Call<'_>, name: BucketName) -> Result<Respon
     call.authorize(Permission::Admin, &name, "")?;
     let document = members(&call.document().await?)?;
     let shown = resource::bucket(&call.bucket_exists(&name)?, &call.base());
+    check(&call, ConditionFailed::Precondition("ifMetagenerationNotMatch"))?;
     refuse_unknown(&document, shown.as_object().unwrap_or(&Map::new()))?;
     Ok(call.answer(shown))
 }
@@ -111,6 +127,8 @@ fn refuse_unknown(document: &Map<String, Value>, shown: &Map<String, Value>) -> 
 /// storage.buckets.delete: only an empty one goes.
 pub(super) async fn delete(call: &Call<'_>, name: &BucketName) -> Result<Response, Error> {
     call.authorize(Permission::Admin, name, "")?;
+    call.bucket_exists(name)?;
+    check(call, ConditionFailed::Precondition("ifMetagenerationNotMatch"))?;
     call.store().delete_bucket(name).await?;
     Ok(response::empty(StatusCode::NO_CONTENT))
 }

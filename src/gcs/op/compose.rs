@@ -13,7 +13,8 @@ use crate::gcs::route::Place;
 use crate::model::{Metadata, PartNumber, Permission, ReadConditions, Tags, WriteConditions};
 use crate::protocol::request::Response;
 use crate::store::{
-    CompleteUpload, CompletedPart, Content, CopyPart, NewUpload, Object, PartDigests, Source, UploadRef,
+    CompleteUpload, CompletedPart, Content, CopyPart, NewUpload, Object, PartDigests, Source, Store,
+    UploadRef,
 };
 
 /// GCS: "Composite objects": at most 32 in one request.
@@ -35,34 +36,32 @@ struct Request {
 /// 200 with the composed object.
 pub(super) async fn compose(mut call: Call<'_>, place: Place) -> Result<Response, Error> {
     call.authorize(Permission::Write, &place.bucket, place.key.as_str())?;
-    call.refuse_unsupported()?;
     let conditions = call.conditions()?;
     let request = read(&call.sent().await?, &place)?;
     let mut sources = Vec::with_capacity(request.components.len());
+    let mut contents = Vec::with_capacity(request.components.len());
     for component in request.components {
-        sources.push(find(&call, component).await?);
+        let (object, content) = find(&call, component).await?;
+        sources.push(object);
+        contents.push(content);
     }
-    let upload = call
-        .store()
-        .create_upload(NewUpload {
-            bucket: place.bucket.clone(),
-            key: place.key.clone(),
-            metadata: request.metadata,
-            tags: Tags::default(),
-            owner: call.identity.owner(),
-            checksum: None,
-            session: Some(String::new()),
-        })
-        .await?;
-    let upload = UploadRef { bucket: upload.bucket, key: upload.key, id: upload.id };
-    match join(&call, &upload, &sources, conditions).await {
-        Ok(object) => Ok(call.object(&object)),
-        Err(failed) => {
-            // What is left of it must not stay; the first failure is the one that is told.
-            drop(call.store().abort_upload(&upload).await);
-            Err(failed)
-        }
-    }
+    call.foresee_write(&place.bucket, &place.key, &conditions).await?;
+    let md5 = call.digest_all(&contents).await?.md5;
+    let conditions = call.check_write(&place.bucket, &place.key, conditions).await?;
+    let new = NewUpload {
+        bucket: place.bucket,
+        key: place.key,
+        metadata: request.metadata,
+        tags: Tags::default(),
+        owner: call.identity.owner(),
+        checksum: None,
+        session: Some(String::new()),
+    };
+    // Nobody else knows the upload: once it is begun it must end, also where the client goes away.
+    let work = write(call.store().clone(), new, sources, md5, conditions);
+    let written = tokio::spawn(work).await;
+    let object = written.map_err(|ended| Error::new(Reason::InternalError).caused_by(ended))??;
+    Ok(call.object(&object))
 }
 
 fn read(sent: &Sent, place: &Place) -> Result<Request, Error> {
@@ -71,6 +70,10 @@ fn read(sent: &Sent, place: &Place) -> Result<Request, Error> {
         Some(Value::Object(members)) => Sent::new(members.clone())?.metadata()?,
         Some(other) => return Err(Error::field("destination", other)),
     };
+    match sent.member("deleteSourceObjects") {
+        None | Some(Value::Null | Value::Bool(false)) => {}
+        Some(_) => return Err(Error::not_implemented("deleteSourceObjects of a composition")),
+    }
     let Some(Value::Array(sources)) = sent.member("sourceObjects") else {
         return Err(Error::required("sourceObjects"));
     };
@@ -117,17 +120,35 @@ async fn find(call: &Call<'_>, component: Component) -> Result<(Object, Content)
     Ok((object, content))
 }
 
+/// Writes the composed object through an upload that is over afterwards, whatever happens.
+async fn write(
+    store: Store,
+    new: NewUpload,
+    sources: Vec<Object>,
+    md5: [u8; 16],
+    conditions: WriteConditions,
+) -> Result<Object, Error> {
+    let upload = store.create_upload(new).await?;
+    let upload = UploadRef { bucket: upload.bucket, key: upload.key, id: upload.id };
+    let joined = join(&store, &upload, &sources, md5, conditions).await;
+    if joined.is_err() {
+        // What is left of it must not stay; the first failure is the one that is told.
+        drop(store.abort_upload(&upload).await);
+    }
+    joined
+}
+
 async fn join(
-    call: &Call<'_>,
+    store: &Store,
     upload: &UploadRef,
-    sources: &[(Object, Content)],
+    sources: &[Object],
+    md5: [u8; 16],
     conditions: WriteConditions,
 ) -> Result<Object, Error> {
     let mut parts = Vec::with_capacity(sources.len());
-    for (number, (object, _)) in (1..).zip(sources) {
+    for (number, object) in (1..).zip(sources) {
         let number = PartNumber::new(number).map_err(|_| Error::new(Reason::Invalid))?;
-        let copied = call
-            .store()
+        let copied = store
             .copy_part(CopyPart {
                 upload: upload.clone(),
                 number,
@@ -144,9 +165,6 @@ async fn join(
             .await?;
         parts.push(CompletedPart { number, etag: copied.etag, checksum: None });
     }
-    let contents: Vec<Content> = sources.iter().map(|(_, content)| content.clone()).collect();
-    let md5 = call.digest_all(&contents).await?.md5;
-    let conditions = call.check_write(&upload.bucket, &upload.key, conditions).await?;
     let complete = CompleteUpload {
         upload: upload.clone(),
         parts,
@@ -155,7 +173,7 @@ async fn join(
         md5: Some(md5),
         conditions,
     };
-    Ok(call.store().complete_upload(complete).await?)
+    Ok(store.complete_upload(complete).await?)
 }
 
 fn digests(object: &Object) -> PartDigests {

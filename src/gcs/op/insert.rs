@@ -12,7 +12,7 @@ use crate::gcs::mime::{self, Event, MalformedMultipart, Splitter};
 use crate::gcs::receive::{self, Receiving};
 use crate::gcs::response;
 use crate::gcs::sessions::Session;
-use crate::model::{BucketName, Metadata, ObjectKey, Permission, SystemHeader, Tags};
+use crate::model::{BucketName, Metadata, ObjectKey, Permission, SystemHeader, Tags, WriteConditions};
 use crate::protocol::intake::{Incoming, IntakeError};
 use crate::protocol::request::Response;
 use crate::store::{NewUpload, PutObject, Staged};
@@ -20,28 +20,17 @@ use crate::store::{NewUpload, PutObject, Staged};
 /// GCS: the type of what is uploaded without one.
 const CONTENT_TYPE_DEFAULT: &str = "application/octet-stream";
 
-/// Predefined ACLs that say what holds anyway: access is by grants, not by object.
-const ACLS_TAKEN: [&str; 5] =
-    ["authenticatedRead", "bucketOwnerFullControl", "bucketOwnerRead", "private", "projectPrivate"];
-
 /// What is to be written, and what its bytes must be.
 struct Draft {
     key: ObjectKey,
     metadata: Metadata,
     expected: Expected,
+    conditions: WriteConditions,
 }
 
 /// 200 with the resource; of a resumable upload, with the address of its session.
 pub(super) async fn insert(call: Call<'_>, bucket: BucketName) -> Result<Response, Error> {
-    call.refuse_unsupported()?;
-    if let Some(acl) = call.query.get("predefinedAcl").filter(|acl| !ACLS_TAKEN.contains(acl)) {
-        return Err(Error::with_message(
-            Reason::Invalid,
-            format!(
-                "Cannot use predefined ACL '{acl}': access is by grants, as with uniform bucket-level access."
-            ),
-        ));
-    }
+    call.admit(Permission::Write, &bucket)?;
     match call.query.get("uploadType") {
         Some("media") => media(call, bucket).await,
         Some("multipart") => multipart(call, bucket).await,
@@ -66,7 +55,8 @@ impl Draft {
         if let Some(encoding) = call.query.get("contentEncoding").filter(|text| !text.is_empty()) {
             metadata.set_system(SystemHeader::ContentEncoding, encoding)?;
         }
-        Ok(Self { key: object_name(name)?, metadata, expected: sent.expected()? })
+        let conditions = call.conditions()?;
+        Ok(Self { key: object_name(name)?, metadata, expected: sent.expected()?, conditions })
     }
 
     /// Checks that the caller may write it, before its bytes are read.
@@ -76,12 +66,20 @@ impl Draft {
         call.outcome.key = Some(self.key.clone());
         Ok(self)
     }
+
+    /// Learns from the headers what the bytes must be, and checks what must hold, before they are read.
+    async fn foresee(mut self, call: &Call<'_>, bucket: &BucketName) -> Result<Self, Error> {
+        self.expected = self.expected.and(Expected::of_headers(&call.headers)?);
+        call.foresee_write(bucket, &self.key, &self.conditions).await?;
+        Ok(self)
+    }
 }
 
 /// `uploadType=media`: the body is the bytes.
 async fn media(mut call: Call<'_>, bucket: BucketName) -> Result<Response, Error> {
     let kind = text(&call.headers, header::CONTENT_TYPE.as_str()).map(str::to_owned);
     let draft = Draft::new(&call, &Sent::default(), kind.as_deref())?.admit(&mut call, &bucket)?;
+    let draft = draft.foresee(&call, &bucket).await?;
     let incoming = call.incoming();
     let staged = receive::whole(incoming, call.store(), call.inner().limits.object_bytes_max).await?;
     put(&call, bucket, draft, staged).await
@@ -99,6 +97,7 @@ async fn multipart(mut call: Call<'_>, bucket: BucketName) -> Result<Response, E
     }
     let kind = text(&of_bytes, header::CONTENT_TYPE.as_str());
     let draft = Draft::new(&call, &sent, kind)?.admit(&mut call, &bucket)?;
+    let draft = draft.foresee(&call, &bucket).await?;
     let max_bytes = call.inner().limits.object_bytes_max;
     let mut receiving = Receiving::begin(call.store(), parts.incoming.size_bytes(), max_bytes)?;
     while let Some(event) = parts.next().await? {
@@ -165,9 +164,8 @@ impl Parts {
 /// Writes what came, if it is what it should be.
 async fn put(call: &Call<'_>, bucket: BucketName, draft: Draft, staged: Staged) -> Result<Response, Error> {
     let digests = staged.digests();
-    let expected = draft.expected.and(Expected::of_headers(&call.headers)?);
-    expected.check(Some(digests.crc32c()), Some(digests.md5))?;
-    let conditions = call.check_write(&bucket, &draft.key, call.conditions()?).await?;
+    draft.expected.check(Some(digests.crc32c()), Some(digests.md5))?;
+    let conditions = call.check_write(&bucket, &draft.key, draft.conditions).await?;
     let object = call
         .store()
         .put_object(PutObject {
@@ -193,7 +191,7 @@ async fn resumable(mut call: Call<'_>, bucket: BucketName) -> Result<Response, E
         None => None,
         Some(length) => Some(length.parse().map_err(|_| Error::field("x-upload-content-length", length))?),
     };
-    let session = Session::new(&call.conditions()?, draft.expected, size_bytes);
+    let session = Session::new(&draft.conditions, draft.expected, size_bytes);
     let name = draft.key.to_string();
     let upload = call
         .store()

@@ -3,11 +3,11 @@
 //! GCS: "Objects: list". The page itself is made by `protocol::listing`; what only this dialect has
 //! (offsets, globs) narrows the rows that it is made of.
 
-use globset::{GlobBuilder, GlobMatcher};
 use serde_json::{Value, json};
 
 use crate::gcs::call::Call;
 use crate::gcs::error::{Error, Reason};
+use crate::gcs::glob::Glob;
 use crate::gcs::resource;
 use crate::gcs::route::Place;
 use crate::model::{BucketName, Permission};
@@ -19,11 +19,15 @@ use crate::view::{self, Row, View};
 /// GCS: `maxResults`: "The service may return fewer"; at most 1,000.
 const RESULTS_MAX: usize = 1000;
 
+/// How many rows are read before others may run: there is no wait in reading what is here.
+const ROWS_AT_ONCE: usize = 1000;
+
 /// Which names are listed besides those of the prefix.
 struct Filter {
     start_offset: String,
     end_offset: Option<String>,
-    glob: Option<GlobMatcher>,
+    glob: Option<Glob>,
+    delimiter: Option<String>,
 }
 
 /// 200 with a page: `items` are objects, `prefixes` is what was rolled up.
@@ -46,7 +50,7 @@ pub(super) async fn list(call: &Call<'_>, bucket: &BucketName) -> Result<Respons
             }
         }
     } else {
-        let page = listing::page(&query, |window| filter.written(call.view(), bucket, window))?;
+        let page = filter.written(call.view(), bucket, &query).await?;
         next = page.next;
         for entry in page.entries {
             match entry {
@@ -55,8 +59,7 @@ pub(super) async fn list(call: &Call<'_>, bucket: &BucketName) -> Result<Respons
             }
         }
     }
-    // Google's Python client writes `True`.
-    if call.query.get("includeTrailingDelimiter").is_some_and(|text| text.eq_ignore_ascii_case("true")) {
+    if call.flag("includeTrailingDelimiter") {
         add_folders(call, bucket, &prefixes, &mut objects).await?;
     }
     let next = next.as_ref().map(Cursor::token);
@@ -91,12 +94,28 @@ fn query(call: &Call<'_>, prefix: &str) -> Result<ListQuery, Error> {
 impl Filter {
     fn read(call: &Call<'_>) -> Result<Self, Error> {
         let given = |name| call.query.get(name).filter(|text| !text.is_empty());
-        let glob = given("matchGlob").map(matcher).transpose()?;
+        let glob = given("matchGlob").map(Glob::parse).transpose().map_err(|reason| {
+            Error::with_message(Reason::InvalidParameter, format!("Invalid value for matchGlob: {reason}."))
+        })?;
         Ok(Self {
             start_offset: given("startOffset").unwrap_or_default().to_owned(),
             end_offset: given("endOffset").map(str::to_owned),
             glob,
+            delimiter: given("delimiter").map(str::to_owned),
         })
+    }
+
+    /// Whether a key is of the glob.
+    ///
+    /// GCS: so is one whose prefix is, where there is a delimiter: `*/` lists the folders.
+    fn is_match(&self, prefix: &str, key: &str) -> bool {
+        let Some(glob) = &self.glob else { return true };
+        let rolled = || {
+            let delimiter = self.delimiter.as_deref()?;
+            let at = key.strip_prefix(prefix)?.find(delimiter)?;
+            key.get(..prefix.len() + at + delimiter.len())
+        };
+        glob.is_match(key) || rolled().is_some_and(|rolled| glob.is_match(rolled))
     }
 
     /// Whether every key passes.
@@ -104,19 +123,30 @@ impl Filter {
         self.start_offset.is_empty() && self.end_offset.is_none() && self.glob.is_none()
     }
 
-    /// Rows of a window that pass, of a bucket that shows what was written here alone.
-    fn written(
+    /// A page of a bucket that shows what was written here alone.
+    async fn written(
         &self,
         view: &View,
         bucket: &BucketName,
-        window: &Window<'_>,
-    ) -> Result<Vec<Object>, store::Error> {
-        let mut passed = Passed::begin(self, window);
-        while let Some(scan) = &passed.scan {
-            let rows = view.scan_written_whole(bucket, scan)?;
-            passed.take(self, rows);
+        query: &ListQuery,
+    ) -> Result<Page<Object>, store::Error> {
+        let mut pager = Pager::new(query);
+        while let Some(window) = pager.window() {
+            let mut passed = Passed::begin(self, &window);
+            let mut limit = window.limit;
+            while let Some(scan) = &mut passed.scan {
+                // Rows too many cost little, and few of them may pass.
+                scan.limit = limit;
+                let rows = view.scan_written_whole(bucket, scan)?;
+                passed.take(self, rows);
+                limit = (limit * 2).clamp(window.limit, window.limit.max(ROWS_AT_ONCE));
+                if passed.scan.is_some() {
+                    tokio::task::yield_now().await;
+                }
+            }
+            pager.take(passed.rows);
         }
-        Ok(passed.rows)
+        Ok(pager.finish())
     }
 
     /// A page of what is here and what production has.
@@ -130,11 +160,17 @@ impl Filter {
         let delimiter = query.delimiter.as_deref().filter(|_| self.is_open());
         let mut listing = call.view().listing(bucket, delimiter, query.keys_max, &call.context.hops)?;
         let mut pager = Pager::new(query);
+        let mut rows_read = 0;
         while let Some(window) = pager.window() {
             let mut passed = Passed::begin(self, &window);
             while let Some(scan) = &passed.scan {
                 let rows = listing.rows(scan).await?;
+                rows_read += rows.len();
                 passed.take(self, rows);
+                if rows_read >= ROWS_AT_ONCE {
+                    rows_read = 0;
+                    tokio::task::yield_now().await;
+                }
             }
             pager.take(passed.rows);
         }
@@ -167,14 +203,14 @@ impl<R: listing::Row> Passed<R> {
             if filter.end_offset.as_ref().is_some_and(|end| row.key() >= end.as_str()) {
                 return;
             }
-            if self.rows.len() < self.limit
-                && filter.glob.as_ref().is_none_or(|glob| glob.is_match(row.key()))
-            {
+            if self.rows.len() < self.limit && filter.is_match(&scan.prefix, row.key()) {
                 self.rows.push(row);
             }
         }
         if !exhausted && self.rows.len() < self.limit {
             scan.start = Start::After(last);
+            // A merge only goes forward: a row that it gave and that has no room here would be lost.
+            scan.limit = self.limit - self.rows.len();
             self.scan = Some(scan);
         }
     }
@@ -184,14 +220,6 @@ fn starts_before(scan: &Scan, offset: &str) -> bool {
     match &scan.start {
         Start::At(key) | Start::After(key) => key.as_str() < offset,
     }
-}
-
-/// GCS: "List objects and prefixes using glob": `*` stops at a slash, `**` does not.
-fn matcher(glob: &str) -> Result<GlobMatcher, Error> {
-    let built = GlobBuilder::new(glob).literal_separator(true).backslash_escape(true).build();
-    built.map(|glob| glob.compile_matcher()).map_err(|reason| {
-        Error::with_message(Reason::InvalidParameter, format!("Invalid value for matchGlob: {reason}"))
-    })
 }
 
 /// An object of a page.

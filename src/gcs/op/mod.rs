@@ -20,6 +20,7 @@ use crate::protocol::request::Response;
 
 /// Runs the operation of a call: the one match from [`Operation`] to function.
 pub(super) async fn run(operation: Operation, call: Call<'_>) -> Result<Response, Error> {
+    call.refuse_unsupported()?;
     match operation {
         Operation::ListBuckets => bucket::list(&call),
         Operation::InsertBucket => bucket::insert(call).await,

@@ -6,10 +6,11 @@
 //!
 //! GCS: "Resumable uploads", "Perform resumable uploads".
 
-use http::{StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 
 use crate::checksum::Digests;
-use crate::gcs::call::Call;
+use crate::gcs::Service;
+use crate::gcs::call::{Call, check_write};
 use crate::gcs::content_range::{Chunk, ContentRange};
 use crate::gcs::error::{Error, Reason};
 use crate::gcs::metadata::{Expected, object_name};
@@ -17,9 +18,11 @@ use crate::gcs::receive::Receiving;
 use crate::gcs::response;
 use crate::gcs::sessions::{Session, Turn};
 use crate::model::{BucketName, PartNumber, UploadId};
+use crate::protocol::digest;
 use crate::protocol::intake::Incoming;
 use crate::protocol::request::Response;
-use crate::store::{CompleteUpload, CompletedPart, Content, Object, Part, PutPart, Store, UploadRef};
+use crate::store::{self, CompleteUpload, CompletedPart, Content, Object, Part, PutPart, Store, UploadRef};
+use crate::upstream::Hops;
 
 /// GCS: what every chunk but the last has at least.
 const CHUNK_BYTES_MIN: u64 = 256 * 1024;
@@ -38,35 +41,33 @@ pub(super) async fn resume(mut call: Call<'_>, bucket: BucketName) -> Result<Res
             format!("The upload was begun with a size of {declared} bytes, Content-Range says {total}."),
         ));
     }
-    let size = |parts: &[Part]| parts.iter().map(|part| part.size_bytes).sum::<u64>();
-    let parts = list(call.store(), &upload)?;
+    let parts = match call.store().list_parts(&upload, None, usize::from(PartNumber::MAX)) {
+        Err(store::Error::NoSuchUpload(_)) => return completed(&call, &upload),
+        parts => parts?,
+    };
     let persisted = size(&parts);
     let asks_only = asked.bytes == Bytes::None;
     // An empty object never gets a chunk: its last question is its end.
     let ends_empty = asks_only && asked.total == Some(0) && parts.is_empty();
     if asks_only && asked.total != Some(persisted) {
-        return Ok(progress(persisted));
+        return Ok(progress(&call.headers, persisted));
     }
     let turn = call.service.0.sessions.take(&upload.id);
-    let only = if asks_only && !ends_empty {
+    let arriving = if asks_only && !ends_empty {
         None
     } else {
-        let arriving = Arriving::new(&upload, &asked, persisted, parts.len())?;
-        let incoming = call.incoming();
-        let max_bytes = call.inner().limits.object_bytes_max;
-        // The connection may break while bytes are still being stored: what has come is kept,
-        // although nobody waits for the answer any more.
-        let work = arriving.receive(call.store().clone(), incoming, max_bytes, turn.clone());
-        tokio::spawn(work).await.map_err(|ended| Error::new(Reason::InternalError).caused_by(ended))??
+        Some((Arriving::new(&upload, &asked, persisted, parts.len())?, call.incoming()))
     };
-    let parts = list(call.store(), &upload)?;
-    let persisted = size(&parts);
-    let done = asked.bytes == Bytes::Rest || asked.total == Some(persisted);
-    if !done {
-        return Ok(progress(persisted));
+    let hops = call.context.hops.clone();
+    let work = Work { service: call.service.clone(), hops, upload, session, asked, turn };
+    // The connection may break while bytes are still being stored, or while those of a large upload
+    // are read once more for its digests: what has come is kept and what is whole becomes an object,
+    // although nobody waits for the answer any more.
+    let done = tokio::spawn(work.run(arriving)).await;
+    match done.map_err(|ended| Error::new(Reason::InternalError).caused_by(ended))?? {
+        Done::Persisted(size_bytes) => Ok(progress(&call.headers, size_bytes)),
+        Done::Object(object) => Ok(call.object(&object)),
     }
-    let Some(_guard) = turn.enter().await else { return Err(preempted()) };
-    finish(&call, &upload, &session, only).await
 }
 
 /// Ends an upload before it is done. Google answers 499.
@@ -88,6 +89,17 @@ enum Bytes {
     Chunk(Chunk),
     /// Everything, from the first byte on: there is no `Content-Range`.
     Rest,
+}
+
+impl Bytes {
+    /// Whether the end of the body is that of the upload, whatever its size.
+    fn ends_upload(self) -> bool {
+        match self {
+            Self::None => false,
+            Self::Chunk(chunk) => chunk.size_bytes.is_none(),
+            Self::Rest => true,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -123,7 +135,7 @@ fn find(call: &Call<'_>, upload: &UploadRef) -> Result<Option<Session>, Error> {
             Some(session) => Ok(Some(session)),
             None => Err(unknown()),
         },
-        Err(crate::store::Error::NoSuchUpload(_)) => Ok(None),
+        Err(store::Error::NoSuchUpload(_)) => Ok(None),
         Err(failed) => Err(failed.into()),
     }
 }
@@ -148,13 +160,19 @@ fn completed(call: &Call<'_>, upload: &UploadRef) -> Result<Response, Error> {
     }
 }
 
-fn list(store: &Store, upload: &UploadRef) -> Result<Vec<Part>, Error> {
-    Ok(store.list_parts(upload, None, usize::from(PartNumber::MAX))?)
+fn size(parts: &[Part]) -> u64 {
+    parts.iter().map(|part| part.size_bytes).sum()
 }
 
-/// 308 with how many bytes are safe.
-fn progress(persisted: u64) -> Response {
-    let mut answer = response::empty(StatusCode::PERMANENT_REDIRECT);
+/// 308 with how many bytes are safe. Google's Go client, whose HTTP library takes that for a redirect,
+/// asks for a 200 that says it in a header.
+fn progress(headers: &HeaderMap, persisted: u64) -> Response {
+    let hides_308 = headers.get("x-guploader-no-308").is_some_and(|value| value == "yes");
+    let status = if hides_308 { StatusCode::OK } else { StatusCode::PERMANENT_REDIRECT };
+    let mut answer = response::empty(status);
+    if hides_308 {
+        response::insert(answer.headers_mut(), "x-http-status-code-override", 308);
+    }
     if let Some(last) = persisted.checked_sub(1) {
         response::insert(answer.headers_mut(), "range", format_args!("bytes=0-{last}"));
     }
@@ -176,7 +194,7 @@ impl Arriving {
     fn new(upload: &UploadRef, asked: &Asked, persisted: u64, parts: usize) -> Result<Self, Error> {
         let Asked { bytes, total } = *asked;
         let (first, expected) = match bytes {
-            Bytes::Chunk(chunk) => (chunk.first, Some(chunk.size_bytes())),
+            Bytes::Chunk(chunk) => (chunk.first, chunk.size_bytes),
             Bytes::Rest | Bytes::None => (0, None),
         };
         if first > persisted {
@@ -189,7 +207,7 @@ impl Arriving {
             ));
         }
         let is_last =
-            bytes == Bytes::Rest || total.is_some() && expected.map(|expected| first + expected) == total;
+            bytes.ends_upload() || total.is_some() && expected.map(|expected| first + expected) == total;
         if let Some(size) = expected.filter(|size| !is_last && *size < CHUNK_BYTES_MIN) {
             return Err(Error::with_message(
                 Reason::BadRequest,
@@ -215,10 +233,10 @@ impl Arriving {
     /// it is all that there is.
     async fn receive(
         self,
-        store: Store,
+        store: &Store,
         incoming: Incoming,
         max_bytes: u64,
-        turn: Turn,
+        turn: &Turn,
     ) -> Result<Option<Digests>, Error> {
         let announced = incoming.size_bytes();
         if let (Some(announced), Some(expected)) = (announced, self.expected)
@@ -226,7 +244,7 @@ impl Arriving {
         {
             return Err(length_mismatch(announced, expected));
         }
-        let mut receiving = Receiving::begin(&store, announced, max_bytes)?;
+        let mut receiving = Receiving::begin(store, announced, max_bytes)?;
         let outcome = self.take(incoming, &mut receiving).await;
         let size_bytes = receiving.size_bytes();
         let broken = match outcome {
@@ -278,52 +296,90 @@ fn length_mismatch(came: u64, expected: u64) -> Error {
     )
 }
 
-/// Makes the object. Its digests are those of the only chunk, or its bytes are read once.
-async fn finish(
-    call: &Call<'_>,
-    upload: &UploadRef,
-    session: &Session,
-    only: Option<Digests>,
-) -> Result<Response, Error> {
-    let opened = match call.store().open_parts(upload) {
-        // The client asked twice, and the other one was faster.
-        Err(crate::store::Error::NoSuchUpload(_)) => return completed(call, upload),
-        opened => opened?,
-    };
-    let digests = match only {
-        Some(digests) if opened.len() == 1 => digests,
-        _ => {
-            let contents: Vec<Content> = opened.iter().map(|(_, content)| content.clone()).collect();
-            call.digest_all(&contents).await?
-        }
-    };
-    if let Err(wrong) = session.expected.check(Some(digests.crc32c()), Some(digests.md5)) {
-        // GCS: the upload is over, and nothing of it is kept.
-        call.store().abort_upload(upload).await?;
-        return Err(wrong);
-    }
-    let object = complete(call, upload, session, opened, &digests).await?;
-    Ok(call.object(&object))
+/// What is done for a request, whether or not its client waits for the answer.
+struct Work {
+    service: Service,
+    hops: Hops,
+    upload: UploadRef,
+    session: Session,
+    asked: Asked,
+    turn: Turn,
 }
 
-async fn complete(
-    call: &Call<'_>,
-    upload: &UploadRef,
-    session: &Session,
-    opened: Vec<(Part, Content)>,
-    digests: &Digests,
-) -> Result<Object, Error> {
-    let parts = opened
-        .into_iter()
-        .map(|(part, _)| CompletedPart { number: part.number, etag: part.etag, checksum: None })
-        .collect();
-    let complete = CompleteUpload {
-        upload: upload.clone(),
-        parts,
-        checksum: None,
-        size_bytes: session.size_bytes,
-        md5: Some(digests.md5),
-        conditions: call.check_write(&upload.bucket, &upload.key, session.conditions()).await?,
-    };
-    Ok(call.store().complete_upload(complete).await?)
+/// What came of it.
+enum Done {
+    /// More bytes are to come: so many are safe.
+    Persisted(u64),
+    /// The upload is over.
+    Object(Box<Object>),
+}
+
+impl Work {
+    /// Takes a chunk, if there is one, and makes the object if that was the last.
+    async fn run(self, arriving: Option<(Arriving, Incoming)>) -> Result<Done, Error> {
+        match self.advance(arriving).await {
+            // The client asked twice, and the other request was faster.
+            Err(error) if error.reason() == Reason::NotFound => {
+                let object = self.store().find_completed(&self.upload)?.ok_or(error)?;
+                Ok(Done::Object(Box::new(object)))
+            }
+            done => done,
+        }
+    }
+
+    fn store(&self) -> &Store {
+        self.service.0.inner.view.store()
+    }
+
+    async fn advance(&self, arriving: Option<(Arriving, Incoming)>) -> Result<Done, Error> {
+        let only = match arriving {
+            None => None,
+            Some((arriving, incoming)) => {
+                let max_bytes = self.service.0.inner.limits.object_bytes_max;
+                arriving.receive(self.store(), incoming, max_bytes, &self.turn).await?
+            }
+        };
+        let persisted = size(&self.store().list_parts(&self.upload, None, usize::from(PartNumber::MAX))?);
+        if !self.asked.bytes.ends_upload() && self.asked.total != Some(persisted) {
+            return Ok(Done::Persisted(persisted));
+        }
+        let Some(_guard) = self.turn.enter().await else { return Err(preempted()) };
+        Ok(Done::Object(Box::new(self.finish(only).await?)))
+    }
+
+    /// Makes the object. Its digests are those of the only chunk, or its bytes are read once.
+    async fn finish(&self, only: Option<Digests>) -> Result<Object, Error> {
+        let opened = self.store().open_parts(&self.upload)?;
+        let digests = match only {
+            Some(digests) if opened.len() == 1 => digests,
+            _ => {
+                let contents: Vec<Content> = opened.iter().map(|(_, content)| content.clone()).collect();
+                digest::digest_all(&contents).await?
+            }
+        };
+        if let Err(wrong) = self.session.expected.check(Some(digests.crc32c()), Some(digests.md5)) {
+            // GCS: the upload is over, and nothing of it is kept.
+            self.store().abort_upload(&self.upload).await?;
+            return Err(wrong);
+        }
+        self.complete(opened, &digests).await
+    }
+
+    async fn complete(&self, opened: Vec<(Part, Content)>, digests: &Digests) -> Result<Object, Error> {
+        let parts = opened
+            .into_iter()
+            .map(|(part, _)| CompletedPart { number: part.number, etag: part.etag, checksum: None })
+            .collect();
+        let place = (&self.upload.bucket, &self.upload.key);
+        let view = &self.service.0.inner.view;
+        let complete = CompleteUpload {
+            upload: self.upload.clone(),
+            parts,
+            checksum: None,
+            size_bytes: self.session.size_bytes,
+            md5: Some(digests.md5),
+            conditions: check_write(view, &self.hops, place, self.session.conditions()).await?,
+        };
+        Ok(self.store().complete_upload(complete).await?)
+    }
 }

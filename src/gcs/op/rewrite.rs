@@ -37,7 +37,6 @@ pub(super) async fn copy(mut call: Call<'_>, from: Place, to: Place) -> Result<R
 async fn write(call: &mut Call<'_>, from: Place, to: Place) -> Result<Object, Error> {
     call.authorize(Permission::Read, &from.bucket, from.key.as_str())?;
     call.authorize(Permission::Write, &to.bucket, to.key.as_str())?;
-    call.refuse_unsupported()?;
     let sent = call.sent().await?;
     let sent_metadata = if says_metadata(&sent) { Some(sent.metadata()?) } else { None };
     let conditions = call.conditions()?;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Fixture, Inner, Service};
+use super::{Fixture, Inner, Service, waited};
 use crate::fallback::{Fallback, ReleaseConfig, Rule};
 use crate::gcs::{Config, ServiceAccounts};
 use crate::model::{BucketName, Grant, ObjectKey, Timestamp};
@@ -91,9 +91,46 @@ async fn offsets_and_globs_choose_among_productions_keys_too() {
         ("endOffset=pub/d/1&prefix=pub/&delimiter=/", &["pub/b", "pub/c"], &[]),
         ("matchGlob=**/*.mar", &["pub/d/2.mar"], &[]),
         ("matchGlob=**/*.mar&delimiter=/&prefix=pub/", &[], &["pub/d/"]),
+        ("matchGlob=**.mar", &["pub/d/2.mar"], &[]),
+        ("matchGlob=p**2*", &["pub/d/2.mar"], &[]),
+        ("matchGlob=pub/[cd]/**", &["pub/d/1", "pub/d/2.mar"], &[]),
+        ("matchGlob=*/&delimiter=/", &[], &["pub/"]),
+        ("matchGlob=pub/{c,e/}&delimiter=/&prefix=pub/", &["pub/c"], &["pub/e/"]),
     ] {
         let document = stage.list(parameters).await;
         assert_eq!(listed(&document), (names.to_vec(), prefixes.to_vec()), "{parameters}");
+    }
+}
+
+#[tokio::test]
+async fn a_glob_with_a_delimiter_loses_no_key() {
+    let folder = |name: &str, ends: &str| -> Vec<String> {
+        (0..8).zip(ends.chars()).map(|(number, end)| format!("pub/{name}{number}.{end}")).collect()
+    };
+    let keys = [folder("k", "xxxxxyyy"), folder("l", "yyyyyyyy"), folder("m", "yyyyyyyy")].concat();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let stage = fixture_with_index(&keys).await;
+    let passing: Vec<&str> = keys.iter().copied().filter(|key| key.ends_with('y')).collect();
+    for parameters in ["", "&delimiter=/", "&delimiter=/&maxResults=20"] {
+        let document = stage.list(&format!("matchGlob=pub/*.y&prefix=pub/{parameters}")).await;
+        let (names, prefixes) = listed(&document);
+        assert_eq!((&names, prefixes), (&passing, vec![]), "{parameters}");
+    }
+}
+
+#[tokio::test]
+async fn a_glob_that_matches_little_reads_many_rows_at_once_and_lets_others_run() {
+    let keys: Vec<String> = (0..3000).map(|number| format!("pub/{number:04}")).collect();
+    let merging = fixture_with_index(&keys.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let plain = Fixture::open().await;
+    for number in 0..200 {
+        plain.upload(&format!("pub/{number:04}")).await;
+    }
+    for (stage, glob, waits) in [(merging, "pub/2999", 2..20), (plain, "pub/0199", 1..20)] {
+        let parameters = format!("matchGlob={glob}&maxResults=1");
+        let (document, waited) = waited(stage.list(&parameters), usize::MAX).await;
+        assert_eq!(listed(&document.expect("an answer")).0, [glob]);
+        assert!(waits.contains(&waited), "{glob}: {waited}");
     }
 }
 
