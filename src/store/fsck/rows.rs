@@ -23,11 +23,15 @@ struct Holder {
 
 /// What is wrong with a row that does not read; an error if it is not the row that is to blame.
 pub(super) fn damage(error: StoreError) -> Result<String, Error> {
-    match error {
-        StoreError::Damaged(reason) => Ok(reason),
-        StoreError::Index(source) if is_of_a_value(&source) => Ok(source.to_string()),
-        other => Err(other.into()),
+    if let StoreError::Damaged(reason) = error {
+        return Ok(reason);
     }
+    if let StoreError::Index(source) = &error
+        && is_of_a_value(source)
+    {
+        return Ok(source.to_string());
+    }
+    Err(error.into())
 }
 
 /// Whether SQLite has given what it was asked for, and it is no value of its type.

@@ -15,7 +15,7 @@ fn rows(names: &[&str]) -> Vec<InventoryRow> {
     names.iter().map(row).collect()
 }
 
-fn forgotten<T: std::fmt::Debug>(outcome: Result<T, Error>) {
+fn forgotten<T: std::fmt::Debug>(outcome: &Result<T, Error>) {
     assert!(matches!(outcome, Err(Error::Forgotten { .. })), "{outcome:?}");
 }
 
@@ -60,9 +60,9 @@ async fn a_crawl_that_was_forgotten_cannot_go_on() {
         fixture.step("pub/", &["pub/a"], &[], &["pub/"]).await.expect("begun");
         fixture.step("pub/", &["pub/b"], &["pub/"], &["pub/x/"]).await.expect("kept");
         fixture.drop_below(dropped).await;
-        forgotten(fixture.step("pub/", &["pub/x/a"], &["pub/x/"], &[]).await);
-        forgotten(fixture.step("pub/", &["pub/x/a"], &["pub/x/"], &["pub/x/y/"]).await);
-        forgotten(fixture.step("pub/", &["pub/x/a"], &[], &[]).await);
+        forgotten(&fixture.step("pub/", &["pub/x/a"], &["pub/x/"], &[]).await);
+        forgotten(&fixture.step("pub/", &["pub/x/a"], &["pub/x/"], &["pub/x/y/"]).await);
+        forgotten(&fixture.step("pub/", &["pub/x/a"], &[], &[]).await);
         assert_eq!(fixture.says("pub/none"), Known::Unknown, "{dropped:?}");
         assert_eq!(fixture.says("pub/x/a"), Known::Unknown, "what is refused changes nothing");
         assert_eq!(fixture.store.find_crawl(&bucket(), "pub/").expect("an answer"), None);
@@ -77,7 +77,7 @@ async fn a_crawl_that_was_begun_after_the_snapshot_is_forgotten_by_going_back() 
     fixture.take("before").await;
     fixture.step("pub/", &[], &[], &["pub/a/"]).await.expect("begun");
     fixture.go_back("before").await;
-    forgotten(fixture.step("pub/", &["pub/a/1"], &["pub/a/"], &[]).await);
+    forgotten(&fixture.step("pub/", &["pub/a/1"], &["pub/a/"], &[]).await);
     assert_eq!(fixture.says("pub/b"), Known::Unknown);
 }
 
@@ -106,8 +106,8 @@ async fn an_import_whose_rows_were_dropped_cannot_go_on() {
         let (mut one, mut other) = (fixture.begin("pub/").await, fixture.begin("elsewhere/").await);
         fixture.store.keep_import(&mut one, rows(&["pub/a"])).await.expect("kept");
         fixture.drop_below(dropped).await;
-        forgotten(fixture.store.keep_import(&mut one, rows(&["pub/b"])).await);
-        forgotten(fixture.end(one).await);
+        forgotten(&fixture.store.keep_import(&mut one, rows(&["pub/b"])).await);
+        forgotten(&fixture.end(one).await);
         assert_eq!((fixture.says("pub/b"), fixture.covered()), (Known::Unknown, 0), "{dropped:?}");
         if !dropped.is_empty() {
             fixture.store.keep_import(&mut other, rows(&["elsewhere/a"])).await.expect("it has lost nothing");
@@ -121,10 +121,10 @@ async fn of_two_imports_and_crawls_of_one_prefix_the_one_that_began_last_ends() 
     let mut first = fixture.begin("pub/").await;
     fixture.store.keep_import(&mut first, rows(&["pub/first"])).await.expect("kept");
     let mut second = fixture.begin("pub/").await;
-    forgotten(fixture.store.keep_import(&mut first, rows(&["pub/again"])).await);
+    forgotten(&fixture.store.keep_import(&mut first, rows(&["pub/again"])).await);
     fixture.store.keep_import(&mut second, rows(&["pub/second"])).await.expect("kept");
-    forgotten(fixture.end(first).await);
-    forgotten(fixture.step("pub/", &["pub/crawled"], &["pub/"], &[]).await);
+    forgotten(&fixture.end(first).await);
+    forgotten(&fixture.step("pub/", &["pub/crawled"], &["pub/"], &[]).await);
     fixture.end(second).await.expect("whole");
     assert_eq!((fixture.says("pub/first"), fixture.says("pub/again")), (Known::Absent, Known::Absent));
     assert!(matches!(fixture.says("pub/second"), Known::Here(_)));
@@ -133,7 +133,7 @@ async fn of_two_imports_and_crawls_of_one_prefix_the_one_that_began_last_ends() 
     let third = fixture.begin("pub/").await;
     fixture.drop_below("pub/").await;
     fixture.step("pub/", &[], &[], &["pub/"]).await.expect("begun");
-    forgotten(fixture.end(third).await);
+    forgotten(&fixture.end(third).await);
     assert_eq!(fixture.covered(), 0);
     fixture.step("pub/", &["pub/crawled"], &["pub/"], &[]).await.expect("done");
     assert_eq!(fixture.covered(), 1);
@@ -147,8 +147,8 @@ async fn an_import_is_not_gone_on_with_behind_rows_that_going_back_took() {
     fixture.take("begun").await;
     fixture.store.keep_import(&mut import, rows(&["pub/lost"])).await.expect("kept");
     fixture.go_back("begun").await;
-    forgotten(fixture.store.keep_import(&mut import, rows(&["pub/next"])).await);
-    forgotten(fixture.end(import).await);
+    forgotten(&fixture.store.keep_import(&mut import, rows(&["pub/next"])).await);
+    forgotten(&fixture.end(import).await);
     assert_eq!((fixture.says("pub/lost"), fixture.covered()), (Known::Unknown, 0));
 }
 
