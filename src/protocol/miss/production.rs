@@ -50,6 +50,8 @@ pub(crate) enum Manners {
     Short,
     /// It has this to say.
     Failing(u16),
+    /// All its files have this tag.
+    Tagging(&'static str),
 }
 
 impl Production {
@@ -159,7 +161,12 @@ fn status_only(status: StatusCode) -> Response<Body> {
 
 fn file(bytes: &Bytes, heard: &HeaderMap, manners: Manners) -> Response<Body> {
     let state = ObjectState {
-        etag: ETag::of_md5(Md5::digest(bytes).into()),
+        etag: match manners {
+            Manners::Tagging(tag) => ETag::parse(tag).expect("a tag"),
+            Manners::Good | Manners::Deaf | Manners::Short | Manners::Failing(_) => {
+                ETag::of_md5(Md5::digest(bytes).into())
+            }
+        },
         modified: Timestamp::from_seconds(MODIFIED_SECONDS),
         size_bytes: bytes.len() as u64,
         generation: 1,
@@ -173,7 +180,7 @@ fn file(bytes: &Bytes, heard: &HeaderMap, manners: Manners) -> Response<Body> {
     });
     let mut answer = Response::new(match manners {
         Manners::Short => Body::short(sent.slice(..sent.len() / 2)),
-        Manners::Good | Manners::Deaf | Manners::Failing(_) => Body::whole(sent),
+        Manners::Good | Manners::Deaf | Manners::Failing(_) | Manners::Tagging(_) => Body::whole(sent),
     });
     *answer.status_mut() = plan.status();
     let mut metadata = Metadata::default();
