@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::LOCATION;
+use http::header::{LOCATION, TRANSFER_ENCODING};
 use http::{HeaderMap, Response, StatusCode};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Empty};
@@ -145,11 +145,19 @@ impl Exchange {
         let body = if head.status.is_success() {
             let stall = self.config.stall_timeout;
             Body::new(incoming, stall, Arc::clone(state), what.to_owned(), permit)
+                .in_chunks(is_chunked(&head.headers))
         } else {
             Body::empty()
         };
         Answered { status: head.status, headers: head.headers, body }
     }
+}
+
+/// RFC 9112 section 6.3: a body is in chunks if that is its last coding.
+fn is_chunked(headers: &HeaderMap) -> bool {
+    let codings = headers.get_all(TRANSFER_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    let last = codings.flat_map(|value| value.split(',')).last();
+    last.is_some_and(|coding| coding.trim().eq_ignore_ascii_case("chunked"))
 }
 
 /// Takes a short body off its connection, so that this can be used again.

@@ -41,8 +41,11 @@ enum Stage {
 pub(super) struct Landed {
     /// What upstream says of the object, and its size.
     pub(super) remote: Arc<Remote>,
-    /// The object as it is kept; `None` if something was written or deleted here meanwhile.
+    /// The object as it is kept; `None` if something was written or deleted here meanwhile, or if it
+    /// is not certain to be whole.
     pub(super) kept: Option<Arc<Object>>,
+    /// Whether these are certainly all of its bytes: a length, chunks or a digest say so.
+    pub(super) is_certain: bool,
     /// Its bytes, whether it is kept or not.
     pub(super) bytes: Spooled,
 }

@@ -179,7 +179,14 @@ fn log(fill: &Fill, outcome: &Result<Option<Landed>, Error>) {
         Ok(Some(Landed { kept: Some(object), .. })) => {
             tracing::info!(bucket, key, size_bytes = object.size_bytes, "kept an object of an upstream");
         }
-        Ok(Some(Landed { kept: None, .. })) => {
+        Ok(Some(Landed { kept: None, is_certain: false, .. })) => {
+            tracing::info!(
+                bucket,
+                key,
+                "an object of an upstream came that may have been cut short, and is not kept: it has no length, no chunks and no digest"
+            );
+        }
+        Ok(Some(Landed { kept: None, is_certain: true, .. })) => {
             tracing::info!(
                 bucket,
                 key,

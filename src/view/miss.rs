@@ -149,17 +149,25 @@ impl View {
             return Ok(false);
         }
         self.0.upstream.check_hops(fetch.upstream, hops)?;
+        let is_certain;
         match self.join(bucket, key, fetch.upstream, hops)? {
             Joined::Here(..) => return Ok(true),
             Joined::Gone => return Ok(false),
             Joined::Flight(flight) => match flight.landed().await? {
                 None => return Ok(false),
                 Some(landed) if landed.kept.is_some() => return Ok(true),
-                Some(_) => {}
+                Some(landed) => is_certain = landed.is_certain,
             },
         }
         // Something was written or deleted here meanwhile: that counts.
-        Ok(self.is_here(bucket, key)?.unwrap_or(false))
+        match self.is_here(bucket, key)? {
+            None if !is_certain => Err(Error::Corrupt {
+                upstream: fetch.upstream.name(),
+                key: key.clone(),
+                problem: "no length, no chunks and no digest, so that it may have been cut short".to_owned(),
+            }),
+            is_here => Ok(is_here.unwrap_or(false)),
+        }
     }
 
     /// Whether an object is here, or certainly none; `None` where production has to be asked.
