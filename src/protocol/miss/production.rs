@@ -52,6 +52,8 @@ pub(crate) enum Manners {
     Failing(u16),
     /// All its files have this tag.
     Tagging(&'static str),
+    /// It calls this what it sends of a file: its `Content-Range`.
+    Naming(&'static str),
 }
 
 impl Production {
@@ -163,7 +165,7 @@ fn file(bytes: &Bytes, heard: &HeaderMap, manners: Manners) -> Response<Body> {
     let state = ObjectState {
         etag: match manners {
             Manners::Tagging(tag) => ETag::parse(tag).expect("a tag"),
-            Manners::Good | Manners::Deaf | Manners::Short | Manners::Failing(_) => {
+            Manners::Good | Manners::Deaf | Manners::Short | Manners::Failing(_) | Manners::Naming(_) => {
                 ETag::of_md5(Md5::digest(bytes).into())
             }
         },
@@ -180,7 +182,9 @@ fn file(bytes: &Bytes, heard: &HeaderMap, manners: Manners) -> Response<Body> {
     });
     let mut answer = Response::new(match manners {
         Manners::Short => Body::short(sent.slice(..sent.len() / 2)),
-        Manners::Good | Manners::Deaf | Manners::Failing(_) | Manners::Tagging(_) => Body::whole(sent),
+        Manners::Good | Manners::Deaf | Manners::Failing(_) | Manners::Tagging(_) | Manners::Naming(_) => {
+            Body::whole(sent)
+        }
     });
     *answer.status_mut() = plan.status();
     let mut metadata = Metadata::default();
@@ -189,6 +193,9 @@ fn file(bytes: &Bytes, heard: &HeaderMap, manners: Manners) -> Response<Body> {
     headers::write_object(answer.headers_mut(), &state, &metadata);
     headers::write_amz_metadata(answer.headers_mut(), &metadata);
     headers::write_plan(answer.headers_mut(), &plan, state.size_bytes);
+    if let Manners::Naming(range) = manners {
+        answer.headers_mut().insert("content-range", HeaderValue::from_static(range));
+    }
     if manners == Manners::Deaf {
         let weak = HeaderValue::try_from(format!("W/{}", state.etag)).expect("a tag");
         answer.headers_mut().insert("etag", weak);

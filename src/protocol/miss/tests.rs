@@ -129,3 +129,30 @@ async fn a_tag_of_production_is_its_own_even_if_it_looks_like_one_of_ours() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_part_is_the_one_that_was_asked_for_or_none() {
+    let production = Production::start().await;
+    production.serve(KEY, "hello");
+    for (range, named, expected) in [
+        ("bytes=1-2", "bytes 1-2/5", "Part(ByteRange { start: 1, end: 3 })"),
+        ("bytes=1-2", "bytes 1-2/*", "Part(ByteRange { start: 1, end: 3 })"),
+        ("bytes=3-9", "bytes 3-4/5", "Part(ByteRange { start: 3, end: 5 })"),
+        ("bytes=3-9", "bytes 3-4/*", "Part(ByteRange { start: 3, end: 5 })"),
+        ("bytes=-2", "bytes 3-4/5", "Part(ByteRange { start: 3, end: 5 })"),
+        ("bytes=-2", "bytes 3-4/*", "Part(ByteRange { start: 3, end: 5 })"),
+        ("bytes=3-", "bytes 3-4/*", "Part(ByteRange { start: 3, end: 5 })"),
+        // Two bytes come in each of these.
+        ("bytes=1-2", "bytes 1-4/5", "failed"),
+        ("bytes=1-2", "bytes 1-1/5", "failed"),
+        ("bytes=1-2", "bytes 2-3/5", "failed"),
+        ("bytes=1-2", "bytes 2-3/*", "failed"),
+        ("bytes=-2", "bytes 2-3/5", "failed"),
+        ("bytes=3-", "bytes 2-3/*", "failed"),
+    ] {
+        production.behave(Manners::Naming(named));
+        let fallback = production.rules("bucket", "proxy");
+        let (became, ..) = told_of(fallback, KEY, ReadMethod::Get, &[("range", range)]).await;
+        assert_eq!(became, expected, "{range}: {named}");
+    }
+}
