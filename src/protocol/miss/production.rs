@@ -1,5 +1,5 @@
 //! A small server in production's place, for tests of the faces: files with conditions and ranges,
-//! or none of these, or nothing but failures.
+//! or none of these, or nothing but failures. It shows nobody a listing.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -141,6 +141,9 @@ impl Shared {
         let manners = *self.manners.lock().expect("no panic");
         if let Manners::Failing(status) = manners {
             return status_only(StatusCode::from_u16(status).expect("a status"));
+        }
+        if request.uri().query().is_some_and(|query| query.contains("list-type")) {
+            return status_only(StatusCode::FORBIDDEN);
         }
         let Some(bytes) = self.files.lock().expect("no panic").get(name).cloned() else {
             return status_only(StatusCode::NOT_FOUND);
