@@ -28,6 +28,9 @@ const DISCARD_BYTES_MAX: usize = 64 << 10;
 /// And how long that may take.
 const DISCARD_TIME: Duration = Duration::from_millis(250);
 
+/// How many time-outs end the tries: clients wait no longer than a minute.
+const TIME_OUTS_MAX: u32 = 2;
+
 /// Sends requests.
 #[derive(Debug)]
 pub(super) struct Exchange {
@@ -58,7 +61,7 @@ impl Exchange {
     ) -> Result<Answered, Error> {
         // However often it is asked, and never a part of the time that upstream has for its answer.
         let turn_by = Instant::now() + self.config.head_timeout;
-        let mut tries = 0;
+        let (mut tries, mut time_outs) = (0, 0);
         loop {
             let permit = self.turn(state, what, turn_by).await?;
             let failure = match self.attempt(state, outgoing, &takes).await? {
@@ -67,7 +70,8 @@ impl Exchange {
             };
             drop(permit);
             tries += 1;
-            let is_enough = tries > self.config.retries;
+            time_outs += u32::from(matches!(failure, Failure::TimedOut));
+            let is_enough = tries > self.config.retries || time_outs >= TIME_OUTS_MAX;
             let (upstream, status) = (state.name(), failure.status());
             if !failure.is_passing() || is_enough || state.check_open().is_err() {
                 tracing::warn!(upstream, what, status, tries, %failure, "upstream did not answer");

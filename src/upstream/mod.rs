@@ -41,7 +41,7 @@ pub struct Config {
     pub head_timeout: Duration,
     /// Time in which a body must make any progress.
     pub stall_timeout: Duration,
-    /// How often a read that failed before its first byte is tried again.
+    /// How often a read that failed before its first byte is tried again; after a time-out, once at most.
     pub retries: u32,
     /// Requests at a time to one upstream; more wait.
     pub connections_max: usize,

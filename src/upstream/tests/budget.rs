@@ -123,6 +123,15 @@ async fn who_has_waited_for_a_turn_has_the_whole_time_for_an_answer() {
 }
 
 #[tokio::test]
+async fn time_outs_are_tried_again_only_once() {
+    let server = Server::replies(&[Reply::Stall(Vec::new())]).await;
+    let client = client(Config { head_timeout: SHORT, retries: 9, ..patient() });
+    let error = get(&client, &plain(server.address)).await.expect_err("no head comes");
+    assert!(matches!(error, Error::TimedOut { .. }), "{error}");
+    assert_eq!(client.health()[0].requests, 2);
+}
+
+#[tokio::test]
 async fn an_upstream_that_fails_and_fails_is_left_alone() {
     let server = Server::replies(&[Reply::answer(500, "", "")]).await;
     let client = client(Config { breaker_failures: 3, retries: 1, ..patient() });
