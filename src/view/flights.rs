@@ -14,8 +14,9 @@ use crate::model::{BucketName, ObjectKey};
 use crate::store::{self, Content, Lookup, Object};
 use crate::upstream::Hops;
 
-/// Flights at a time; more wait. Each takes about 2 MiB for what is digested and written, and one
-/// connection. They go at upstream's speed, not at their readers', so that few are enough.
+/// Flights at a time; more wait, for as long as anybody waits for them. Each takes about 2 MiB for
+/// what is digested and written, and one connection. They go at upstream's speed, not at their
+/// readers', so that few are enough.
 const FLIGHTS_MAX: usize = 16;
 
 /// Names a flight.
@@ -134,7 +135,17 @@ struct Tower {
 
 impl Tower {
     async fn guide(self, fill: Fill) {
-        let Ok(permit) = self.permits.acquire().await else { return };
+        let permit = match self.permits.try_acquire() {
+            Ok(permit) => permit,
+            Err(_) => {
+                let Ok(permit) = self.permits.acquire().await else { return };
+                if self.is_forsaken() {
+                    return;
+                }
+                permit
+            }
+        };
+        self.flight.start();
         let outcome = fill.run(&self.flight).await;
         drop(permit);
         self.leave();
@@ -152,6 +163,18 @@ impl Tower {
         }
     }
 
+    /// Whether nobody holds the flight any more, which is out of the map then, so that nobody joins it.
+    fn is_forsaken(&self) -> bool {
+        let Some(view) = self.view.upgrade() else { return true };
+        let mut entries = view.flights.lock();
+        // The map's and ours. Who holds none is given one under the lock only.
+        let is_forsaken = Arc::strong_count(&self.flight) <= 2;
+        if is_forsaken {
+            entries.remove(&self.name);
+        }
+        is_forsaken
+    }
+
     /// Takes the flight out of the map: who asks from now on looks into the store, or starts anew.
     fn leave(&self) {
         let Some(view) = self.view.upgrade() else { return };
@@ -163,7 +186,7 @@ impl Tower {
 }
 
 impl Drop for Tower {
-    /// After a panic, or when the view or the runtime ended.
+    /// After a panic, when the view or the runtime ended, or when nobody waits for it.
     fn drop(&mut self) {
         if self.flight.is_over() {
             return;
