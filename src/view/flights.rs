@@ -153,12 +153,14 @@ impl Tower {
             view.count(&outcome);
         }
         log(&fill, &outcome);
+        drop(fill);
         let filled = outcome.as_ref().ok().and_then(Option::as_ref).and_then(|landed| landed.kept.clone());
         self.flight.end(outcome);
         let Some((object, view)) = filled.zip(self.view.upgrade()) else { return };
-        // The whole of an object that is larger than all that may be kept stays until the next look,
-        // so that a copy that waited for it finds it.
-        if let Err(error) = View(view).evict_to(object.size_bytes).await {
+        let Some(due) = View(view).owe_eviction(object.size_bytes) else { return };
+        tokio::time::sleep_until(due).await;
+        let Some(view) = self.view.upgrade() else { return };
+        if let Err(error) = View(view).evict_owed().await {
             tracing::warn!(%error, "cached objects could not be evicted");
         }
     }

@@ -74,7 +74,10 @@ impl Store {
             self.evict_all(Eviction::FetchedBefore(before), &mut gone).await?;
         }
         if let Some(max_bytes) = max_bytes {
-            let excess_bytes = self.cached()?.bytes.saturating_sub(max_bytes);
+            // The sum may take long, and this thread serves others.
+            let store = self.clone();
+            let sum = tokio::task::spawn_blocking(move || store.cached()).await;
+            let excess_bytes = sum.unwrap_or(Err(Error::Closed))?.bytes.saturating_sub(max_bytes);
             self.evict_all(Eviction::LeastUsed { excess_bytes }, &mut gone).await?;
         }
         Ok(gone)
