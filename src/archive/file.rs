@@ -56,8 +56,10 @@ impl Call<'_> {
         } else {
             self.fall_back(key, &allowed, outcome).await?
         };
-        // A redirect is made without asking, and production knows its directories itself.
-        if response.status() == StatusCode::NOT_FOUND && self.is_directory(key, buckets, true).await? {
+        // A redirect is made without asking, and production knows its directories itself. Of a file
+        // that was deleted here there is nothing to ask.
+        let is_missing = response.status() == StatusCode::NOT_FOUND && !matches!(found, Found::Deleted);
+        if is_missing && self.is_directory(key, buckets, true).await? {
             outcome.look_elsewhere();
             return Ok(to_directory(key));
         }
@@ -149,7 +151,8 @@ impl Call<'_> {
     }
 
     /// Whether anything is below the key, for those who forgot the `/`; of production only where it
-    /// is `asking`.
+    /// is `asking`. That there is no such file is certain by then: production that does not say what
+    /// is below it has no directory there.
     async fn is_directory(
         &self,
         key: &ObjectKey,
@@ -161,6 +164,9 @@ impl Call<'_> {
             match self.service.view.has_below(&bucket, &prefix, &self.context.hops, asking).await {
                 Ok(true) => return Ok(true),
                 Ok(false) | Err(view::Error::Store(store::Error::NoSuchBucket(_))) => {}
+                Err(view::Error::Upstream(error)) => {
+                    tracing::warn!(%bucket, prefix, %error, "an upstream does not say whether this is a directory");
+                }
                 Err(error) => return Err(error.into()),
             }
         }

@@ -18,29 +18,43 @@ pub const NAMING: [HeaderName; 3] = [IF_MATCH, IF_NONE_MATCH, IF_RANGE];
 
 /// What a client's conditions are compared with: the object, by the tag made of it if that is the
 /// kind of tag that the client names and the object is production's.
+///
+/// Other servers make tags of two such numbers as well, so that the object's own tag comes first.
 pub fn compared(object: &Object, headers: &HeaderMap) -> ObjectState {
     let state = object.state();
-    if object.origin == Origin::Cached && is_named(headers) {
-        return ObjectState { etag: ETag::of_time_and_size(state.modified, Some(state.size_bytes)), ..state };
+    let is_made_named = || named(headers).any(|tag| is_made(&tag));
+    let is_named = |wanted: &ETag| named(headers).any(|tag| tag == *wanted);
+    if object.origin != Origin::Cached || is_named(&state.etag) || !is_made_named() {
+        return state;
     }
-    state
+    // What was told while the size was not known means the same object.
+    let of_time = ETag::of_time_and_size(state.modified, None);
+    let of_size = ETag::of_time_and_size(state.modified, Some(state.size_bytes));
+    ObjectState { etag: if is_named(&of_time) { of_time } else { of_size }, ..state }
 }
 
-/// Whether a condition names such a tag.
+/// Whether a condition names such a tag, or one of production's that looks like it.
 pub fn is_named(headers: &HeaderMap) -> bool {
+    named(headers).any(|tag| is_made(&tag))
+}
+
+/// All tags that conditions name.
+fn named(headers: &HeaderMap) -> impl Iterator<Item = ETag> {
     let values = NAMING.iter().flat_map(|name| headers.get_all(name)).filter_map(|value| value.to_str().ok());
-    values.map(ETagMatch::parse).any(|tags| match tags {
-        ETagMatch::Any => false,
-        ETagMatch::OneOf(tags) => tags.iter().any(is_made),
+    values.map(ETagMatch::parse).flat_map(|tags| match tags {
+        ETagMatch::Any => Vec::new(),
+        ETagMatch::OneOf(tags) => tags,
     })
 }
 
-/// `SECONDS-SIZE`, both in hexadecimal, as [`ETag::of_time_and_size`] makes them. A multipart tag has 32 digits before its hyphen, and seconds never have so many.
+/// `SECONDS-SIZE`, both in hexadecimal, or `SECONDS-unsized`, as [`ETag::of_time_and_size`] makes
+/// them. A multipart tag has 32 digits before its hyphen, and seconds never have so many.
 fn is_made(tag: &ETag) -> bool {
     let is_hex = |text: &str| {
         (1..=16).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
     };
-    tag.as_str().split_once('-').is_some_and(|(seconds, size)| is_hex(seconds) && is_hex(size))
+    let parts = tag.as_str().split_once('-');
+    parts.is_some_and(|(seconds, size)| is_hex(seconds) && (size == "unsized" || is_hex(size)))
 }
 
 #[cfg(test)]
@@ -56,6 +70,8 @@ mod tests {
             ("if-none-match", "\"0-0\"", true),
             ("if-range", "\"6b00f353-ff\"", true),
             ("if-match", "\"abc\", \"6b00f353-ff\"", true),
+            ("if-match", "\"6b00f353-unsized\"", true),
+            ("if-match", "\"-unsized\"", false),
             ("if-match", "*", false),
             ("if-match", "\"d41d8cd98f00b204e9800998ecf8427e\"", false),
             ("if-match", "\"d41d8cd98f00b204e9800998ecf8427e-12\"", false),

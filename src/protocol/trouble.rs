@@ -53,7 +53,9 @@ impl Trouble {
             view::Error::Upstream(E::NotMappable(failed)) => return Self::NotMappable(failed),
             view::Error::Corrupt { ref upstream, .. }
             | view::Error::Upstream(E::Bad { ref upstream, .. }) => (Kind::Bad, upstream),
-            view::Error::Upstream(E::TimedOut { ref upstream }) => (Kind::TimedOut, upstream),
+            view::Error::Upstream(E::TimedOut { ref upstream } | E::Busy { ref upstream }) => {
+                (Kind::TimedOut, upstream)
+            }
             view::Error::Upstream(E::Down { ref upstream, .. }) => (Kind::Down, upstream),
             view::Error::Upstream(E::Loop { ref upstream }) => (Kind::Loop, upstream),
         };
@@ -72,6 +74,7 @@ impl Trouble {
             | view::Error::Upstream(
                 E::Bad { upstream, .. }
                 | E::TimedOut { upstream }
+                | E::Busy { upstream }
                 | E::Down { upstream, .. }
                 | E::Loop { upstream },
             ) => outcome.upstream_failed(upstream, failed),
@@ -113,6 +116,7 @@ mod tests {
         let key = ObjectKey::parse("a").expect("a key");
         for (error, status, retry_after) in [
             (E::TimedOut { upstream: upstream() }.into(), 504, None),
+            (E::Busy { upstream: upstream() }.into(), 504, None),
             (E::Bad { upstream: upstream(), problem: text() }.into(), 502, None),
             (E::Down { upstream: upstream(), last: text() }.into(), 503, Some(10)),
             (E::Loop { upstream: upstream() }.into(), 508, None),

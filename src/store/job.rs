@@ -31,7 +31,6 @@ pub(super) enum Job {
     NoteUsed(Vec<(BucketName, ObjectKey)>, Reply<()>),
     /// Removes some of the cached objects.
     Evict(Eviction, Reply<Cached>),
-    ForgetCached(BucketName, Vec<ObjectKey>, Reply<Cached>),
     Undelete(BucketName, Vec<ObjectKey>, Reply<Vec<bool>>),
     CopyObject(Box<CopyObject>, Reply<Object>),
     SetTags(ObjectRef, Tags, Reply<()>),
@@ -98,7 +97,7 @@ impl Job {
             Self::PutObject(put, _) => put.staged.inline_bytes(),
             Self::CacheObject(cache, _) => cache.staged.inline_bytes(),
             Self::NoteUsed(used, _) => used.len() * 512,
-            Self::ForgetCached(_, keys, _) | Self::Undelete(_, keys, _) => keys.len() * 512,
+            Self::Undelete(_, keys, _) => keys.len() * 512,
             Self::PutPart(part, _) => part.staged.inline_bytes(),
             Self::DeleteObjects(_, deletes, _) => deletes.len() * 4096,
             Self::CompleteUpload(complete, _) => complete.parts.len() * 256,
@@ -158,9 +157,6 @@ impl Job {
             }
             Self::Evict(eviction, reply) => {
                 Answer::Evicted(run.held(reply, |change| object::evict(change, eviction)))
-            }
-            Self::ForgetCached(bucket, keys, reply) => {
-                Answer::Evicted(run.held(reply, |change| object::forget_cached(change, &bucket, &keys)))
             }
             Self::Undelete(bucket, keys, reply) => {
                 Answer::Undeleted(run.held(reply, |change| object::undelete(change, &bucket, &keys)))

@@ -134,8 +134,6 @@ statements! {
     FETCHED_BEFORE = "
         SELECT bucket_id, key, sequence, size, content_id FROM object
         WHERE origin = 1 AND fetched_ms < ?2 ORDER BY fetched_ms LIMIT ?1";
-    FORGET_CACHED = "
-        DELETE FROM object WHERE bucket_id = ?1 AND key = ?2 AND +origin = 1 RETURNING size, content_id";
     GARBAGE_CACHED = "
         INSERT INTO garbage (sequence, content_id)
         SELECT ?2, o.content_id FROM object o

@@ -25,6 +25,7 @@ use super::state::State;
 pub struct Body {
     transfer: Option<Transfer>,
     remaining: Option<u64>,
+    is_framed: bool,
 }
 
 #[derive(Debug)]
@@ -41,7 +42,7 @@ struct Transfer {
 impl Body {
     /// No bytes.
     pub(super) fn empty() -> Self {
-        Self { transfer: None, remaining: Some(0) }
+        Self { transfer: None, remaining: Some(0), is_framed: true }
     }
 
     /// The bytes that follow a head.
@@ -57,7 +58,13 @@ impl Body {
         }
         let remaining = incoming.size_hint().exact();
         let patience = Patience { limit: stall_timeout, waiting: None };
-        Self { transfer: Some(Transfer { incoming, patience, state, what, _permit: permit }), remaining }
+        let transfer = Some(Transfer { incoming, patience, state, what, _permit: permit });
+        Self { transfer, remaining, is_framed: remaining.is_some() }
+    }
+
+    /// The same, in chunks or not: a body in chunks has an end that is marked, if no length.
+    pub(super) fn in_chunks(self, is_chunked: bool) -> Self {
+        Self { is_framed: self.is_framed || is_chunked, ..self }
     }
 
     /// The next bytes; `None` at the end. A body that ends before its length is an error.
@@ -98,6 +105,12 @@ impl Body {
     /// How many bytes are to come, if the head said it.
     pub fn remaining(&self) -> Option<u64> {
         self.remaining
+    }
+
+    /// Whether a body that is cut short is an error, by a length or by chunks. The end of any other
+    /// body cannot be told from a connection that was lost.
+    pub fn is_framed(&self) -> bool {
+        self.is_framed
     }
 
     /// All bytes, of a body that has at most `bytes_max`; `None` if it has more.

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::LOCATION;
+use http::header::{LOCATION, TRANSFER_ENCODING};
 use http::{HeaderMap, Response, StatusCode};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::body::Body;
 use super::connect::Connector;
@@ -27,6 +27,9 @@ const DISCARD_BYTES_MAX: usize = 64 << 10;
 
 /// And how long that may take.
 const DISCARD_TIME: Duration = Duration::from_millis(250);
+
+/// How many time-outs end the tries: clients wait no longer than a minute.
+const TIME_OUTS_MAX: u32 = 2;
 
 /// Sends requests.
 #[derive(Debug)]
@@ -56,15 +59,21 @@ impl Exchange {
         what: &str,
         takes: impl Fn(StatusCode) -> bool,
     ) -> Result<Answered, Error> {
-        let mut tries = 0;
+        // However often it is asked, and never a part of the time that upstream has for its answer.
+        let turn_by = Instant::now() + self.config.head_timeout;
+        let (mut tries, mut time_outs) = (0, 0);
         loop {
-            let failure = match self.attempt(state, outgoing, what, &takes).await? {
-                Ok(answered) => return Ok(answered),
+            let permit = self.turn(state, what, turn_by).await?;
+            let failure = match self.attempt(state, outgoing, &takes).await? {
+                Ok(response) => return Ok(self.answered(state, response, what, permit)),
                 Err(failure) => failure,
             };
+            drop(permit);
             tries += 1;
+            time_outs += u32::from(matches!(failure, Failure::TimedOut));
+            let is_enough = tries > self.config.retries || time_outs >= TIME_OUTS_MAX;
             let (upstream, status) = (state.name(), failure.status());
-            if !failure.is_passing() || tries > self.config.retries || state.check_open().is_err() {
+            if !failure.is_passing() || is_enough || state.check_open().is_err() {
                 tracing::warn!(upstream, what, status, tries, %failure, "upstream did not answer");
                 return Err(failure.into_error(upstream));
             }
@@ -73,29 +82,38 @@ impl Exchange {
         }
     }
 
-    /// One try, within the time for a head, which waiting for its turn counts for.
+    /// Waits for a place among the requests that may be under way.
+    async fn turn(
+        &self,
+        state: &Arc<State>,
+        what: &str,
+        turn_by: Instant,
+    ) -> Result<OwnedSemaphorePermit, Error> {
+        state.check_open()?;
+        let turn = timeout_at(turn_by, Arc::clone(&state.connections).acquire_owned()).await;
+        if let Ok(Ok(permit)) = turn {
+            return Ok(permit);
+        }
+        let error = Error::Busy { upstream: state.name().to_owned() };
+        tracing::warn!(upstream = state.name(), what, connections_max = self.config.connections_max, %error);
+        Err(error)
+    }
+
+    /// One try, within the time for a head.
     async fn attempt(
         &self,
         state: &Arc<State>,
         outgoing: &Outgoing<'_>,
-        what: &str,
         takes: impl Fn(StatusCode) -> bool,
-    ) -> Result<Result<Answered, Failure>, Error> {
-        let deadline = tokio::time::Instant::now() + self.config.head_timeout;
-        state.check_open()?;
-        let turn = timeout_at(deadline, Arc::clone(&state.connections).acquire_owned()).await;
-        let Ok(Ok(permit)) = turn else { return Ok(Err(Failure::Busy)) };
+    ) -> Result<Result<Response<Incoming>, Failure>, Error> {
         let attempt = state.admit()?;
-        let answered = timeout_at(deadline, self.follow(state, outgoing, takes)).await;
-        let failure = match answered.unwrap_or(Err(Failure::TimedOut)) {
-            Ok(response) => {
-                attempt.succeed();
-                return Ok(Ok(self.answered(state, response, what, permit)));
-            }
-            Err(failure) => failure,
-        };
-        attempt.fail(&failure);
-        Ok(Err(failure))
+        let answered = timeout(self.config.head_timeout, self.follow(state, outgoing, takes)).await;
+        let answered = answered.unwrap_or(Err(Failure::TimedOut));
+        match &answered {
+            Ok(_) => attempt.succeed(),
+            Err(failure) => attempt.fail(failure),
+        }
+        Ok(answered)
     }
 
     /// Sends the request, and on to where redirects lead.
@@ -145,11 +163,19 @@ impl Exchange {
         let body = if head.status.is_success() {
             let stall = self.config.stall_timeout;
             Body::new(incoming, stall, Arc::clone(state), what.to_owned(), permit)
+                .in_chunks(is_chunked(&head.headers))
         } else {
             Body::empty()
         };
         Answered { status: head.status, headers: head.headers, body }
     }
+}
+
+/// RFC 9112 section 6.3: a body is in chunks if that is its last coding.
+fn is_chunked(headers: &HeaderMap) -> bool {
+    let codings = headers.get_all(TRANSFER_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    let last = codings.flat_map(|value| value.split(',')).last();
+    last.is_some_and(|coding| coding.trim().eq_ignore_ascii_case("chunked"))
 }
 
 /// Takes a short body off its connection, so that this can be used again.
@@ -164,6 +190,6 @@ async fn discard(mut body: Incoming) -> Incoming {
         }
     };
     // What is left after that time goes with its connection.
-    drop(tokio::time::timeout(DISCARD_TIME, rest).await);
+    drop(timeout(DISCARD_TIME, rest).await);
     body
 }

@@ -13,9 +13,6 @@ pub(super) enum Failure {
     /// No answer, or no further bytes of one, in the time allowed.
     #[error("did not answer within the time allowed")]
     TimedOut,
-    /// Too many requests were under way for the whole time allowed. Upstream is not to blame.
-    #[error("was too busy with other requests of this stage")]
-    Busy,
     /// No connection, or one that broke.
     #[error("{0}")]
     Broken(String),
@@ -48,7 +45,7 @@ impl Failure {
     pub(super) fn is_passing(&self) -> bool {
         match self {
             Self::TimedOut | Self::Broken(_) => true,
-            Self::Busy | Self::Unusable(_) => false,
+            Self::Unusable(_) => false,
             Self::Status(status) => matches!(status.as_u16(), 429 | 500 | 502 | 503 | 504),
         }
     }
@@ -57,7 +54,7 @@ impl Failure {
     pub(super) fn is_trouble(&self) -> bool {
         match self {
             Self::TimedOut | Self::Broken(_) => true,
-            Self::Busy | Self::Unusable(_) => false,
+            Self::Unusable(_) => false,
             Self::Status(status) => status.is_server_error() && *status != StatusCode::LOOP_DETECTED,
         }
     }
@@ -66,7 +63,7 @@ impl Failure {
     pub(super) fn status(&self) -> Option<u16> {
         match self {
             Self::Status(status) => Some(status.as_u16()),
-            Self::TimedOut | Self::Busy | Self::Broken(_) | Self::Unusable(_) => None,
+            Self::TimedOut | Self::Broken(_) | Self::Unusable(_) => None,
         }
     }
 
@@ -74,7 +71,7 @@ impl Failure {
     pub(super) fn into_error(self, upstream: &str) -> Error {
         let upstream = upstream.to_owned();
         match self {
-            Self::TimedOut | Self::Busy => Error::TimedOut { upstream },
+            Self::TimedOut => Error::TimedOut { upstream },
             Self::Status(StatusCode::LOOP_DETECTED) => Error::Loop { upstream },
             Self::Status(_) | Self::Broken(_) | Self::Unusable(_) => {
                 Error::Bad { upstream, problem: self.to_string() }
@@ -111,7 +108,6 @@ mod tests {
         let status = |code| Failure::Status(StatusCode::from_u16(code).expect("a status"));
         for (failure, passing, trouble) in [
             (Failure::TimedOut, true, true),
-            (Failure::Busy, false, false),
             (Failure::Broken(String::new()), true, true),
             (Failure::Unusable(String::new()), false, false),
             (status(403), false, false),
@@ -133,6 +129,5 @@ mod tests {
         let error = status(403).into_error("https://prod.example/");
         assert_eq!(error.to_string(), "https://prod.example/ answered with status 403 Forbidden");
         assert!(matches!(status(508).into_error("x"), Error::Loop { .. }));
-        assert!(matches!(Failure::Busy.into_error("x"), Error::TimedOut { .. }));
     }
 }

@@ -37,11 +37,11 @@ use crate::model::{ETag, Metadata, ObjectKey, Timestamp};
 pub struct Config {
     /// Time for a connection, with TLS.
     pub connect_timeout: Duration,
-    /// Time from a request to the head of its answer.
+    /// Time from a request to the head of its answer, and as long before that for its turn.
     pub head_timeout: Duration,
     /// Time in which a body must make any progress.
     pub stall_timeout: Duration,
-    /// How often a read that failed before its first byte is tried again.
+    /// How often a read that failed before its first byte is tried again; after a time-out, once at most.
     pub retries: u32,
     /// Requests at a time to one upstream; more wait.
     pub connections_max: usize,
@@ -187,6 +187,14 @@ pub enum Error {
     /// 504: it did not answer in time.
     #[error("{upstream} did not answer within the time allowed")]
     TimedOut {
+        /// Its name.
+        upstream: String,
+    },
+    /// 504: it was not asked, since as many requests as may be were under way for the time allowed.
+    #[error(
+        "{upstream} was not asked: too many requests of this stage were under way there (connections in [upstream])"
+    )]
+    Busy {
         /// Its name.
         upstream: String,
     },

@@ -43,6 +43,7 @@ impl Fill {
         }
         let remote = Arc::new(answer.remote.clone());
         flight.begin(Arc::clone(&remote));
+        let is_framed = answer.body.is_framed();
         let (staged, bytes) = self.spool(answer, flight).await?;
         if let Some(problem) = mismatch(&remote, &staged) {
             return Err(self.corrupt(problem));
@@ -52,6 +53,11 @@ impl Fill {
             Some(_) => remote,
             None => Arc::new(Remote { size_bytes, ..Remote::clone(&remote) }),
         };
+        // Otherwise it may have been cut short, and would be so for ever.
+        let is_certain = is_framed || remote.md5.is_some() || remote.crc32c.is_some();
+        if !is_certain {
+            return Ok(Some(Landed { remote, kept: None, is_certain, bytes }));
+        }
         let kept = self.store.cache_object(CacheObject {
             bucket: self.bucket.clone(),
             key: self.key.clone(),
@@ -63,7 +69,7 @@ impl Fill {
             restores,
         });
         let kept = kept.await?.map(Arc::new);
-        Ok(Some(Landed { remote, kept, bytes }))
+        Ok(Some(Landed { remote, kept, is_certain, bytes }))
     }
 
     /// Takes the body in, and tells the flight how much of it can be read.

@@ -3,7 +3,9 @@
 //! Deliberately elsewhere: the fetch itself (`fill`), which keys are being fetched (`flights`), and
 //! handing the bytes out (`reader`).
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::Notify;
@@ -19,6 +21,8 @@ use crate::upstream::Remote;
 pub(super) struct Flight {
     stage: Mutex<Stage>,
     changed: Arc<Notify>,
+    /// Whether its turn has not come yet.
+    is_queued: AtomicBool,
 }
 
 /// How far a flight is. It only goes forward.
@@ -41,9 +45,11 @@ enum Stage {
 pub(super) struct Landed {
     /// What upstream says of the object, and its size.
     pub(super) remote: Arc<Remote>,
-    /// The object as it is kept; `None` if something was written or deleted here meanwhile, or the
-    /// store went back to a snapshot.
+    /// The object as it is kept; `None` if something was written or deleted here meanwhile, if the
+    /// store went back to a snapshot, or if it is not certain to be whole.
     pub(super) kept: Option<Arc<Object>>,
+    /// Whether these are certainly all of its bytes: a length, chunks or a digest say so.
+    pub(super) is_certain: bool,
     /// Its bytes, whether it is kept or not.
     pub(super) bytes: Spooled,
 }
@@ -71,7 +77,24 @@ pub(super) enum Next {
 impl Flight {
     /// A flight that has not begun.
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self { stage: Mutex::new(Stage::Asking), changed: Arc::new(Notify::new()) })
+        Arc::new(Self {
+            stage: Mutex::new(Stage::Asking),
+            changed: Arc::new(Notify::new()),
+            is_queued: AtomicBool::new(true),
+        })
+    }
+
+    /// Its turn has come.
+    pub(super) fn start(&self) {
+        self.is_queued.store(false, Ordering::Relaxed);
+    }
+
+    /// Ends if the flight still waits for its turn after this time, and else never.
+    pub(super) async fn overdue(&self, patience: Duration) {
+        tokio::time::sleep(patience).await;
+        if !self.is_queued.load(Ordering::Relaxed) {
+            std::future::pending().await
+        }
     }
 
     /// Upstream has answered.

@@ -14,8 +14,9 @@ use crate::model::{BucketName, ObjectKey};
 use crate::store::{self, Content, Lookup, Object};
 use crate::upstream::Hops;
 
-/// Flights at a time; more wait. Each takes about 2 MiB for what is digested and written, and one
-/// connection. They go at upstream's speed, not at their readers', so that few are enough.
+/// Flights at a time; more wait, for as long as anybody waits for them. Each takes about 2 MiB for
+/// what is digested and written, and one connection. They go at upstream's speed, not at their
+/// readers', so that few are enough.
 const FLIGHTS_MAX: usize = 16;
 
 /// Names a flight.
@@ -134,7 +135,17 @@ struct Tower {
 
 impl Tower {
     async fn guide(self, fill: Fill) {
-        let Ok(permit) = self.permits.acquire().await else { return };
+        let permit = match self.permits.try_acquire() {
+            Ok(permit) => permit,
+            Err(_) => {
+                let Ok(permit) = self.permits.acquire().await else { return };
+                if self.is_forsaken() {
+                    return;
+                }
+                permit
+            }
+        };
+        self.flight.start();
         let outcome = fill.run(&self.flight).await;
         drop(permit);
         self.leave();
@@ -142,14 +153,28 @@ impl Tower {
             view.count(&outcome);
         }
         log(&fill, &outcome);
+        drop(fill);
         let filled = outcome.as_ref().ok().and_then(Option::as_ref).and_then(|landed| landed.kept.clone());
         self.flight.end(outcome);
         let Some((object, view)) = filled.zip(self.view.upgrade()) else { return };
-        // The whole of an object that is larger than all that may be kept stays until the next look,
-        // so that a copy that waited for it finds it.
-        if let Err(error) = View(view).evict_to(object.size_bytes).await {
+        let Some(due) = View(view).owe_eviction(object.size_bytes) else { return };
+        tokio::time::sleep_until(due).await;
+        let Some(view) = self.view.upgrade() else { return };
+        if let Err(error) = View(view).evict_owed().await {
             tracing::warn!(%error, "cached objects could not be evicted");
         }
+    }
+
+    /// Whether nobody holds the flight any more, which is out of the map then, so that nobody joins it.
+    fn is_forsaken(&self) -> bool {
+        let Some(view) = self.view.upgrade() else { return true };
+        let mut entries = view.flights.lock();
+        // The map's and ours. Who holds none is given one under the lock only.
+        let is_forsaken = Arc::strong_count(&self.flight) <= 2;
+        if is_forsaken {
+            entries.remove(&self.name);
+        }
+        is_forsaken
     }
 
     /// Takes the flight out of the map: who asks from now on looks into the store, or starts anew.
@@ -163,7 +188,7 @@ impl Tower {
 }
 
 impl Drop for Tower {
-    /// After a panic, or when the view or the runtime ended.
+    /// After a panic, when the view or the runtime ended, or when nobody waits for it.
     fn drop(&mut self) {
         if self.flight.is_over() {
             return;
@@ -179,7 +204,14 @@ fn log(fill: &Fill, outcome: &Result<Option<Landed>, Error>) {
         Ok(Some(Landed { kept: Some(object), .. })) => {
             tracing::info!(bucket, key, size_bytes = object.size_bytes, "kept an object of an upstream");
         }
-        Ok(Some(Landed { kept: None, .. })) => {
+        Ok(Some(Landed { kept: None, is_certain: false, .. })) => {
+            tracing::info!(
+                bucket,
+                key,
+                "an object of an upstream came that may have been cut short, and is not kept: it has no length, no chunks and no digest"
+            );
+        }
+        Ok(Some(Landed { kept: None, is_certain: true, .. })) => {
             tracing::info!(
                 bucket,
                 key,

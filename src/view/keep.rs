@@ -1,7 +1,7 @@
 //! What is kept of production: counted, noted when it is read, and evicted beyond the bounds.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -18,6 +18,9 @@ const GATHER: Duration = Duration::from_secs(10);
 
 /// How often objects are looked for that have become too old, or were too large for the cache.
 const LOOK: Duration = Duration::from_mins(1);
+
+/// How far apart evictions after fills are at least: each of them sums up all that is cached.
+const EVICTIONS_APART: Duration = Duration::from_secs(1);
 
 /// What the view has done since it was made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -46,6 +49,7 @@ pub(super) struct Keeper {
     fill_bytes: AtomicU64,
     failures: AtomicU64,
     evictions: AtomicU64,
+    owed: Mutex<Owed>,
     /// The first uses are here: they are gathered from now on.
     soon: Arc<Notify>,
     /// They have become many.
@@ -64,6 +68,7 @@ impl Keeper {
             fill_bytes: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             evictions: AtomicU64::new(0),
+            owed: Mutex::default(),
             soon: Arc::default(),
             now: Arc::default(),
             task: Mutex::new(None),
@@ -72,6 +77,36 @@ impl Keeper {
 
     fn is_bounded(&self) -> bool {
         self.config.max_bytes.is_some() || self.config.max_age.is_some()
+    }
+
+    fn owed(&self) -> MutexGuard<'_, Owed> {
+        self.owed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An eviction that somebody is about to do after a fill, and the one before.
+#[derive(Debug, Default)]
+struct Owed {
+    is_owed: bool,
+    largest_bytes: u64,
+    last: Option<Instant>,
+}
+
+impl Owed {
+    /// Notes a fill. Says when who calls has to evict, if nobody else is about to.
+    fn note(&mut self, size_bytes: u64, now: Instant) -> Option<Instant> {
+        self.largest_bytes = self.largest_bytes.max(size_bytes);
+        if std::mem::replace(&mut self.is_owed, true) {
+            return None;
+        }
+        Some(self.last.map_or(now, |last| now.max(last + EVICTIONS_APART)))
+    }
+
+    /// Begins to evict for all fills so far. Says how large the largest was.
+    fn begin(&mut self, now: Instant) -> u64 {
+        self.is_owed = false;
+        self.last = Some(now);
+        std::mem::take(&mut self.largest_bytes)
     }
 }
 
@@ -120,13 +155,26 @@ impl View {
         }
     }
 
-    /// Removes cached objects beyond the bounds; called after each fill and from time to time.
+    /// Removes cached objects beyond the bounds; called after fills and from time to time.
     pub async fn evict(&self) -> Result<(), Error> {
         self.evict_to(0).await
     }
 
+    /// Notes that an object was kept. Says when the caller has to evict for it and for those that are
+    /// kept until then; `None` if somebody else will, or if there is no bound.
+    pub(super) fn owe_eviction(&self, size_bytes: u64) -> Option<Instant> {
+        if self.0.keeper.is_bounded() { self.0.keeper.owed().note(size_bytes, Instant::now()) } else { None }
+    }
+
+    /// Does what is owed. The whole of an object that is larger than all that may be kept stays until
+    /// the next look, so that a copy that waited for it finds it.
+    pub(super) async fn evict_owed(&self) -> Result<(), Error> {
+        let largest_bytes = self.0.keeper.owed().begin(Instant::now());
+        self.evict_to(largest_bytes).await
+    }
+
     /// The same, leaving room for one object of this size where that is more than the bound.
-    pub(super) async fn evict_to(&self, size_bytes: u64) -> Result<(), Error> {
+    async fn evict_to(&self, size_bytes: u64) -> Result<(), Error> {
         let keeper = &self.0.keeper;
         if !keeper.is_bounded() {
             return Ok(());
@@ -219,8 +267,25 @@ fn earlier(now: Timestamp, age: Duration) -> Timestamp {
 mod tests {
     use std::time::Duration;
 
-    use super::earlier;
+    use tokio::time::Instant;
+
+    use super::{EVICTIONS_APART, Owed, earlier};
     use crate::model::Timestamp;
+
+    #[test]
+    fn many_fills_share_an_eviction() {
+        let mut owed = Owed::default();
+        let begin = Instant::now();
+        assert_eq!(owed.note(5, begin), Some(begin), "the first one need not wait");
+        assert_eq!(owed.note(7, begin), None, "the other one evicts for it");
+        assert_eq!(owed.begin(begin), 7);
+        let soon = begin + EVICTIONS_APART / 4;
+        assert_eq!(owed.note(3, soon), Some(begin + EVICTIONS_APART));
+        assert_eq!(owed.note(2, soon), None);
+        assert_eq!(owed.begin(begin + EVICTIONS_APART), 3, "those before count no more");
+        let late = begin + 9 * EVICTIONS_APART;
+        assert_eq!(owed.note(1, late), Some(late));
+    }
 
     #[test]
     fn ages_go_back_to_1970_at_most() {

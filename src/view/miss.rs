@@ -1,5 +1,7 @@
 //! A read of a key that is not here: redirected, passed through, or fetched and kept.
 
+use std::time::Duration;
+
 use http::HeaderMap;
 use http::header::RANGE;
 
@@ -12,6 +14,13 @@ use crate::fallback::{Decision, Fetch, ReadMethod, Redirect};
 use crate::model::{BucketName, ObjectKey, RangeSpec};
 use crate::store::{self, Known, Lookup};
 use crate::upstream::{Hops, Read, Remote};
+
+/// How long a read waits for a flight whose turn has not come. Then it is passed through, since many
+/// large flights may go before.
+#[cfg(not(test))]
+const TURN_WAIT: Duration = Duration::from_secs(3);
+#[cfg(test)]
+const TURN_WAIT: Duration = Duration::from_millis(20);
 
 impl View {
     /// What becomes of a read of a key that [`View::find`] says is absent.
@@ -72,7 +81,15 @@ impl View {
         self.0.upstream.check_hops(fetch.upstream, miss.hops)?;
         let flying = match self.join(miss.bucket, miss.key, fetch.upstream, miss.hops)? {
             Joined::Flight(flight) => {
-                let described = flight.described().await;
+                let described = tokio::select! {
+                    biased;
+                    described = flight.described() => described,
+                    () = flight.overdue(TURN_WAIT) => {
+                        // Whoever else waits for it may still have it fetched.
+                        drop(flight);
+                        return self.pass_through(miss, fetch).await;
+                    }
+                };
                 if let Err(Error::Store(store::Error::Full { .. })) = described {
                     // Where nothing more can be kept, production can still be read.
                     return self.pass_through(miss, fetch).await;
@@ -150,19 +167,28 @@ impl View {
         }
         self.0.upstream.check_hops(fetch.upstream, hops)?;
         loop {
-            match self.join(bucket, key, fetch.upstream, hops)? {
+            let is_certain = match self.join(bucket, key, fetch.upstream, hops)? {
                 Joined::Here(..) => return Ok(true),
                 Joined::Gone => return Ok(false),
                 Joined::Flight(flight) => match flight.landed().await? {
                     None => return Ok(false),
                     Some(landed) if landed.kept.is_some() => return Ok(true),
-                    Some(_) => {}
+                    Some(landed) => landed.is_certain,
                 },
-            }
+            };
             // Something was written or deleted here meanwhile: that counts. If there is nothing again, as
             // after going back to a snapshot, another flight is needed.
-            if let Some(is_here) = self.is_here(bucket, key)? {
-                return Ok(is_here);
+            match self.is_here(bucket, key)? {
+                Some(is_here) => return Ok(is_here),
+                None if is_certain => {}
+                None => {
+                    return Err(Error::Corrupt {
+                        upstream: fetch.upstream.name(),
+                        key: key.clone(),
+                        problem: "no length, no chunks and no digest, so that it may have been cut short"
+                            .to_owned(),
+                    });
+                }
             }
         }
     }

@@ -90,6 +90,7 @@ impl View {
                 Err(error @ upstream::Error::Loop { .. }) => return Err(error.into()),
                 Err(
                     error @ (upstream::Error::TimedOut { .. }
+                    | upstream::Error::Busy { .. }
                     | upstream::Error::Bad { .. }
                     | upstream::Error::Down { .. }),
                 ) => {

@@ -84,3 +84,24 @@ async fn trouble_of_production_is_a_plain_page_that_names_it() {
     assert!(page.body.contains(&production.url()), "{}", page.body);
     assert_eq!(page.header("content-type"), "text/plain; charset=utf-8");
 }
+
+#[tokio::test]
+async fn a_file_that_nobody_has_is_missing_even_if_production_shows_no_listing() {
+    let production = Production::start().await;
+    let rules = format!(
+        "[[fallback]]\nmatch = \"**\"\nmode = \"proxy\"\nlist = \"merge\"\n\
+         s3 = {{ bucket = \"prod\", region = \"us-west-2\", endpoint = \"{}\" }}\n",
+        production.url()
+    );
+    let trees = vec![tree(&["ftp.example"], "/pub/", &["one"])];
+    let stage = Stage::over(super::fallback_of(&[("one", &rules)]), trees).await;
+    let page = stage.get("/pub/none").await;
+    assert_eq!(page.status, StatusCode::NOT_FOUND, "{}", page.body);
+    assert!(page.body.contains("production has none"), "{}", page.body);
+    assert_eq!(production.asked().len(), 2, "for the file, and for what is below: {:?}", production.asked());
+    stage.delete("one", "pub/none").await;
+    let page = stage.get("/pub/none").await;
+    assert_eq!(page.status, StatusCode::NOT_FOUND);
+    assert!(page.body.contains("deleted here"), "{}", page.body);
+    assert_eq!(production.asked().len(), 2, "it need not be asked of what was deleted");
+}

@@ -26,7 +26,7 @@ use super::{conditions, headers, made_tag};
 use crate::fallback::{
     ClientKind, Decision, Fallback, PresignFailed, ReadMethod, Redirect, RedirectStatus, Target,
 };
-use crate::model::{BucketName, ByteRange, ObjectKey, ObjectState};
+use crate::model::{BucketName, ByteRange, ObjectKey, ObjectState, RangeSpec};
 use crate::store::Object;
 use crate::upstream::{self, Answer};
 use crate::view::{self, Miss, Reply, View, as_object};
@@ -221,9 +221,11 @@ fn relay(asked: &Asked<'_>, passed: &HeaderMap, answer: Answer) -> Result<Missed
         }
         StatusCode::RANGE_NOT_SATISFIABLE => return Ok(Missed::Unsatisfiable(size_bytes)),
         StatusCode::PARTIAL_CONTENT => {
-            let range = content_range(&headers).filter(|_| passed.contains_key(RANGE));
-            let range =
-                range.ok_or("answered with a part that it does not name, or that was not asked for")?;
+            let range = part(passed, &headers, size_bytes)?;
+            // The client waits for as many bytes as the part is said to have.
+            if !head && body.remaining().is_some_and(|length| length != range.len()) {
+                return Err("answered with a part of another length than it names");
+            }
             let conditions = conditions::of_read(asked.headers);
             (read::plan_of_part(&conditions, range, &asked.state(&object)), false)
         }
@@ -234,6 +236,24 @@ fn relay(asked: &Asked<'_>, passed: &HeaderMap, answer: Answer) -> Result<Missed
         Some(range) if whole => ResponseBody::upstream_part(body, range),
         Some(_) | None => ResponseBody::upstream(body),
     }))
+}
+
+/// The part that upstream has sent, if it is the one that it was asked for: a client that asks for
+/// the parts of a file may not look at what they are called.
+fn part(passed: &HeaderMap, headers: &HeaderMap, size_bytes: Option<u64>) -> Result<ByteRange, &'static str> {
+    let both = content_range(headers).zip(conditions::range(passed));
+    let (named, asked) =
+        both.ok_or("answered with a part that it does not name, or that was not asked for")?;
+    let is_it = match (asked, size_bytes) {
+        (_, Some(size)) => asked.resolve(size) == Ok(named),
+        // Without a size, an end before the one that was asked for may be that of the object.
+        (RangeSpec::Closed { first, last }, None) => {
+            named.start == first && named.end <= last.saturating_add(1)
+        }
+        (RangeSpec::From(first), None) => named.start == first,
+        (RangeSpec::Suffix(length), None) => named.len() <= length,
+    };
+    if is_it { Ok(named) } else { Err("answered with another part than was asked for") }
 }
 
 /// `Content-Range: bytes FIRST-LAST/SIZE`, where the size may be `*`.

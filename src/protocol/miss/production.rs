@@ -1,5 +1,5 @@
 //! A small server in production's place, for tests of the faces: files with conditions and ranges,
-//! or none of these, or nothing but failures.
+//! or none of these, or nothing but failures. It shows nobody a listing.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -50,6 +50,10 @@ pub(crate) enum Manners {
     Short,
     /// It has this to say.
     Failing(u16),
+    /// All its files have this tag.
+    Tagging(&'static str),
+    /// It calls this what it sends of a file: its `Content-Range`.
+    Naming(&'static str),
 }
 
 impl Production {
@@ -138,6 +142,9 @@ impl Shared {
         if let Manners::Failing(status) = manners {
             return status_only(StatusCode::from_u16(status).expect("a status"));
         }
+        if request.uri().query().is_some_and(|query| query.contains("list-type")) {
+            return status_only(StatusCode::FORBIDDEN);
+        }
         let Some(bytes) = self.files.lock().expect("no panic").get(name).cloned() else {
             return status_only(StatusCode::NOT_FOUND);
         };
@@ -159,7 +166,12 @@ fn status_only(status: StatusCode) -> Response<Body> {
 
 fn file(bytes: &Bytes, heard: &HeaderMap, manners: Manners) -> Response<Body> {
     let state = ObjectState {
-        etag: ETag::of_md5(Md5::digest(bytes).into()),
+        etag: match manners {
+            Manners::Tagging(tag) => ETag::parse(tag).expect("a tag"),
+            Manners::Good | Manners::Deaf | Manners::Short | Manners::Failing(_) | Manners::Naming(_) => {
+                ETag::of_md5(Md5::digest(bytes).into())
+            }
+        },
         modified: Timestamp::from_seconds(MODIFIED_SECONDS),
         size_bytes: bytes.len() as u64,
         generation: 1,
@@ -173,7 +185,9 @@ fn file(bytes: &Bytes, heard: &HeaderMap, manners: Manners) -> Response<Body> {
     });
     let mut answer = Response::new(match manners {
         Manners::Short => Body::short(sent.slice(..sent.len() / 2)),
-        Manners::Good | Manners::Deaf | Manners::Failing(_) => Body::whole(sent),
+        Manners::Good | Manners::Deaf | Manners::Failing(_) | Manners::Tagging(_) | Manners::Naming(_) => {
+            Body::whole(sent)
+        }
     });
     *answer.status_mut() = plan.status();
     let mut metadata = Metadata::default();
@@ -182,6 +196,9 @@ fn file(bytes: &Bytes, heard: &HeaderMap, manners: Manners) -> Response<Body> {
     headers::write_object(answer.headers_mut(), &state, &metadata);
     headers::write_amz_metadata(answer.headers_mut(), &metadata);
     headers::write_plan(answer.headers_mut(), &plan, state.size_bytes);
+    if let Manners::Naming(range) = manners {
+        answer.headers_mut().insert("content-range", HeaderValue::from_static(range));
+    }
     if manners == Manners::Deaf {
         let weak = HeaderValue::try_from(format!("W/{}", state.etag)).expect("a tag");
         answer.headers_mut().insert("etag", weak);

@@ -75,21 +75,11 @@ impl Store {
             self.evict_all(Eviction::FetchedBefore(before), &mut gone).await?;
         }
         if let Some(max_bytes) = max_bytes {
-            let excess_bytes = self.cached()?.bytes.saturating_sub(max_bytes);
+            // The sum may take long, and this thread serves others.
+            let store = self.clone();
+            let sum = tokio::task::spawn_blocking(move || store.cached()).await;
+            let excess_bytes = sum.unwrap_or(Err(Error::Closed))?.bytes.saturating_sub(max_bytes);
             self.evict_all(Eviction::LeastUsed { excess_bytes }, &mut gone).await?;
-        }
-        Ok(gone)
-    }
-
-    /// Removes what is cached of these keys, as [`Store::evict`] would: for a key that production must
-    /// not be seen under any more, so that it stands in the way of no condition. What was written stays.
-    pub async fn forget_cached(&self, bucket: &BucketName, keys: Vec<ObjectKey>) -> Result<Cached, Error> {
-        let mut gone = Cached::default();
-        for keys in keys.chunks(KEYS_AT_ONCE) {
-            let job = (bucket.clone(), keys.to_vec());
-            let batch = self.0.writer.ask(|reply| Job::ForgetCached(job.0, job.1, reply)).await?;
-            gone.objects += batch.objects;
-            gone.bytes += batch.bytes;
         }
         Ok(gone)
     }
@@ -213,28 +203,6 @@ pub(in crate::store) fn evict(change: &mut Change, eviction: Eviction) -> Result
         give_up_content(change, row.content_id, sequence)?;
         gone.objects += 1;
         gone.bytes += row.size_bytes;
-    }
-    Ok(gone)
-}
-
-/// Removes what is cached of these keys.
-pub(in crate::store) fn forget_cached(
-    change: &mut Change,
-    bucket: &BucketName,
-    keys: &[ObjectKey],
-) -> Result<Cached, Error> {
-    let bucket_id = crate::store::bucket::id(change.connection(), bucket)?;
-    let sequence = change.next_sequence();
-    let mut gone = Cached::default();
-    for key in keys {
-        let names = params![bucket_id, key.as_str().as_bytes()];
-        let forgotten = change
-            .find(statement::FORGET_CACHED, names, |row| Ok((row::number(row, 0)?, row.get::<_, i64>(1)?)))?;
-        if let Some((size_bytes, content_id)) = forgotten {
-            give_up_content(change, content_id, sequence)?;
-            gone.objects += 1;
-            gone.bytes += size_bytes;
-        }
     }
     Ok(gone)
 }

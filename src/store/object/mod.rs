@@ -8,7 +8,7 @@ mod tags;
 mod update;
 
 pub use cache::Cached;
-pub(super) use cache::{Eviction, cache, evict, forget_cached, note_used, undelete};
+pub(super) use cache::{Eviction, cache, evict, note_used, undelete};
 pub(super) use copy::{copy, source};
 pub(super) use find::{Kind, current, find, find_row, object};
 pub(super) use put::{delete, insert_content, put, replace};

@@ -220,18 +220,3 @@ async fn what_is_cached_does_not_keep_a_bucket_and_goes_with_it() {
     let check = Check { verify_digests: true, repair: false };
     assert_eq!(fsck::run(folder.path(), check, |_| {}).expect("checked").findings, []);
 }
-
-#[tokio::test]
-async fn what_is_cached_of_a_key_is_forgotten_and_what_was_written_is_not() {
-    let fixture = Fixture::new().await;
-    fixture.cache("cached", &pattern(100_000)).await.expect("nothing is there");
-    fixture.cache("other", b"x").await.expect("nothing is there");
-    fixture.put("written", b"x").await;
-    fixture.delete("deleted", true).await;
-    let keys = ["cached", "written", "deleted", "none", "cached"].map(key).to_vec();
-    let gone = fixture.store.forget_cached(&bucket(), keys).await.expect("committed");
-    assert_eq!(gone, cached(1, 100_000));
-    fixture.swept_to(0).await;
-    assert_eq!(fixture.keys(&Scan { tombstones: true, ..scan_all() }), ["deleted", "other", "written"]);
-    fixture.put_if("cached", b"new", if_none_match_any()).await.expect("nothing is in the way");
-}

@@ -58,7 +58,6 @@ fn what_is_asked_of_every_request_is_a_search() {
         ("SCAN_INVENTORY", "SEARCH inventory_row USING PRIMARY KEY (inventory_id=? AND key>? AND key<?)"),
         ("COVER_BEFORE", "SEARCH inventory_cover USING PRIMARY KEY (inventory_id=? AND prefix<?)"),
         ("FETCHED_BEFORE", "SEARCH object USING COVERING INDEX object_fetched (fetched_ms<?)"),
-        ("FORGET_CACHED", "SEARCH object USING PRIMARY KEY (bucket_id=? AND key=?)"),
         ("NOTE_USED", "SEARCH object USING PRIMARY KEY (bucket_id=? AND key=?)"),
         ("UNDELETE", "SEARCH object USING PRIMARY KEY (bucket_id=? AND key=?)"),
     ];

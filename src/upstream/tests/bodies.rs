@@ -27,15 +27,16 @@ async fn a_body_that_is_cut_off_is_an_error_and_not_an_end() {
 
 #[tokio::test]
 async fn bodies_in_chunks_and_to_the_end_of_the_connection_come_whole() {
-    for (text, remaining) in [
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n", None),
-        ("HTTP/1.0 200 OK\r\n\r\nhello", None),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello", Some(5)),
+    for (text, remaining, is_framed) in [
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n", None, true),
+        ("HTTP/1.0 200 OK\r\n\r\nhello", None, false),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello", Some(5), true),
     ] {
         let server = Server::replies(&[Reply::Last(text.as_bytes().to_vec())]).await;
         let answer = get(&client(patient()), &plain(server.address)).await;
-        let found = answer.as_ref().expect("an answer").as_ref().map(|answer| answer.body.remaining());
-        assert_eq!(found, Some(remaining));
+        let body = answer.as_ref().expect("an answer").as_ref().map(|answer| &answer.body);
+        let found = body.map(|body| (body.remaining(), body.is_framed()));
+        assert_eq!(found, Some((remaining, is_framed)));
         assert_eq!(bytes(answer).await.expect("whole"), "hello");
     }
 }

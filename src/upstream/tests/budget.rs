@@ -1,6 +1,6 @@
 //! Time-outs, tries, permits and the breaker.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::server::{Reply, Server};
 use super::{SHORT, bytes, client, get, message, patient, plain};
@@ -75,7 +75,7 @@ async fn a_handshake_that_does_not_end_times_out() {
 }
 
 #[tokio::test]
-async fn waiting_for_a_turn_counts_and_is_not_upstreams_fault() {
+async fn waiting_for_a_turn_ends_and_is_not_upstreams_fault() {
     let head = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello".to_vec();
     let server = Server::replies(&[Reply::Stall(head), Reply::answer(200, "", "hello")]).await;
     let config = Config {
@@ -89,11 +89,46 @@ async fn waiting_for_a_turn_counts_and_is_not_upstreams_fault() {
     let upstream = plain(server.address);
     let first = get(&client, &upstream).await.expect("a head").expect("it is there");
     let error = get(&client, &upstream).await.expect_err("the only place is taken");
-    assert!(matches!(error, Error::TimedOut { .. }), "{error}");
+    assert!(matches!(error, Error::Busy { .. }), "{error}");
+    assert!(error.to_string().contains("connections in [upstream]"), "{error}");
     assert_eq!(server.count(), 1);
     assert!(!client.health()[0].down);
     drop(first);
     assert_eq!(bytes(get(&client, &upstream).await).await.expect("there is room again"), "hello");
+}
+
+#[tokio::test]
+async fn who_has_waited_for_a_turn_has_the_whole_time_for_an_answer() {
+    let head = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello".to_vec();
+    let server = Server::replies(&[Reply::Stall(head), Reply::Stall(Vec::new())]).await;
+    let head_timeout = Duration::from_secs(1);
+    let client = client(Config { connections_max: 1, head_timeout, ..patient() });
+    let upstream = plain(server.address);
+    let first = get(&client, &upstream).await.expect("a head").expect("it is there");
+    let asked = Instant::now();
+    let mut second = Box::pin(get(&client, &upstream));
+    tokio::select! {
+        biased;
+        _ = &mut second => panic!("the only place is taken"),
+        () = tokio::task::yield_now() => {}
+    }
+    while asked.elapsed() < head_timeout / 4 {
+        tokio::task::yield_now().await;
+    }
+    drop(first);
+    let admitted = Instant::now();
+    let error = second.await.expect_err("no head comes");
+    assert!(matches!(error, Error::TimedOut { .. }), "{error}");
+    assert!(admitted.elapsed() >= head_timeout, "only {:?}", admitted.elapsed());
+}
+
+#[tokio::test]
+async fn time_outs_are_tried_again_only_once() {
+    let server = Server::replies(&[Reply::Stall(Vec::new())]).await;
+    let client = client(Config { head_timeout: SHORT, retries: 9, ..patient() });
+    let error = get(&client, &plain(server.address)).await.expect_err("no head comes");
+    assert!(matches!(error, Error::TimedOut { .. }), "{error}");
+    assert_eq!(client.health()[0].requests, 2);
 }
 
 #[tokio::test]

@@ -162,8 +162,11 @@ impl View {
     }
 }
 
+/// The most rows of a scan that goes on where much is cached.
+const FURTHER_ROWS_MAX: usize = 4096;
+
 /// Scans until `scan.limit` rows are there that were written here. Where nothing is cached, one scan
-/// is enough.
+/// is enough; where much is, the scans grow, so that few are.
 fn written<R>(
     scan: &Scan,
     about: impl Fn(&R) -> (&str, Origin),
@@ -175,8 +178,12 @@ fn written<R>(
     loop {
         let last = rows.last().map(|row| about(row).0.to_owned());
         rows.retain(|row| about(row).1 == Origin::Written);
-        let (false, Some(last)) = (exhausted || rows.len() >= scan.limit, last) else { return Ok(rows) };
+        let (false, Some(last)) = (exhausted || rows.len() >= scan.limit, last) else {
+            rows.truncate(scan.limit);
+            return Ok(rows);
+        };
         further.start = Start::After(last);
+        further.limit = further.limit.saturating_mul(4).min(FURTHER_ROWS_MAX.max(scan.limit));
         let more = rows_of(&further)?;
         exhausted = more.len() < further.limit;
         rows.extend(more);
@@ -221,5 +228,52 @@ impl Sources for Behind<'_> {
 
     fn below(&self, prefix: &str, upstream: usize) -> Below {
         self.view.fallback().below(self.bucket, prefix, self.listings[upstream].upstream)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::written;
+    use crate::store::{Origin, Scan, Start};
+
+    /// Scans rows, and counts how often.
+    fn scanned(rows: &[(String, Origin)], limit: usize) -> (Vec<String>, usize) {
+        let scans = Cell::new(0);
+        let first = Scan { start: Start::At(String::new()), prefix: String::new(), limit, tombstones: false };
+        let found = written(
+            &first,
+            |row: &(String, Origin)| (row.0.as_str(), row.1),
+            |scan| {
+                scans.set(scans.get() + 1);
+                let is_in = |row: &&(String, Origin)| match &scan.start {
+                    Start::At(key) => row.0 >= *key,
+                    Start::After(key) => row.0 > *key,
+                };
+                Ok(rows.iter().filter(is_in).take(scan.limit).cloned().collect())
+            },
+        );
+        (found.expect("nothing fails").into_iter().map(|row| row.0).collect(), scans.get())
+    }
+
+    #[test]
+    fn a_scan_finds_the_first_rows_that_were_written() {
+        let origin = |at: usize| if at % 7 == 3 { Origin::Written } else { Origin::Cached };
+        let rows: Vec<_> = (0..500).map(|at| (format!("{at:06}"), origin(at))).collect();
+        let all: Vec<_> =
+            rows.iter().filter(|row| row.1 == Origin::Written).map(|row| row.0.clone()).collect();
+        for limit in [1, 2, 8, 70, 71, 72, 500, 1000] {
+            assert_eq!(scanned(&rows, limit).0, all[..limit.min(all.len())], "{limit}");
+        }
+    }
+
+    #[test]
+    fn scans_grow_where_much_is_cached() {
+        let mut rows: Vec<_> = (0..20_000).map(|at| (format!("{at:06}"), Origin::Cached)).collect();
+        rows.push(("z".to_owned(), Origin::Written));
+        let (found, scans) = scanned(&rows, 8);
+        assert_eq!(found, ["z"]);
+        assert!(scans < 12, "{scans}");
     }
 }

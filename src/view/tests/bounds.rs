@@ -34,6 +34,17 @@ async fn the_least_recently_used_goes_first() {
 }
 
 #[tokio::test]
+async fn fills_end_within_the_bound_by_themselves() {
+    let fixture = Fixture::with(CACHE, Config { max_bytes: Some(2500), max_age: None }).await;
+    for number in 0..20 {
+        keep(&fixture, &number.to_string(), 1000).await;
+    }
+    while fixture.store.cached().expect("a sum").bytes > 2500 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
 async fn what_is_larger_than_the_bound_is_here_for_who_waited_for_it() {
     let fixture = Fixture::with(CACHE, Config { max_bytes: Some(500), max_age: None }).await;
     keep(&fixture, "a", 1000).await;

@@ -61,6 +61,28 @@ async fn a_body_that_is_cut_off_is_not_kept() {
 }
 
 #[tokio::test]
+async fn a_body_whose_end_nothing_marks_is_passed_on_and_not_kept() {
+    let fixture = Fixture::new().await;
+    let untold = Served { announced: None, etag: "\"not-an-md5\"".to_owned(), ..Served::new("") };
+    for (name, size) in [("small", 1000), ("large", 3 << 20)] {
+        fixture.production.serve(name, Served { bytes: Arc::new(pattern(size)), ..untold.clone() });
+        let flying = fixture.get(name).await.expect("a flight").flying();
+        assert!(read_whole(&flying).await == pattern(size), "{name}: as far as anybody can tell");
+        assert!(matches!(fixture.found(name), Lookup::Absent), "{name}: it may have been cut short");
+        let failed = fixture.materialise(name).await.expect_err("nothing to make a copy of");
+        assert!(matches!(failed, Error::Corrupt { .. }), "{name}: {failed}");
+    }
+    let chunked = Served {
+        bytes: Arc::new(b"3\r\nabc\r\n0\r\n\r\n".to_vec()),
+        extra: "Transfer-Encoding: chunked\r\n".to_owned(),
+        ..untold
+    };
+    fixture.production.serve("chunked", chunked);
+    assert!(fixture.materialise("chunked").await.expect("its end is marked"));
+    assert_eq!(fixture.here("chunked").await.expect("an object").1, b"abc");
+}
+
+#[tokio::test]
 async fn a_small_object_that_fails_has_an_error_instead_of_an_answer() {
     let fixture = Fixture::new().await;
     fixture.production.serve("a", Served { etag: format!("\"{}\"", "0".repeat(32)), ..Served::new("abc") });

@@ -152,3 +152,50 @@ async fn when_all_turns_are_taken_keys_wait_and_ranges_start_nothing() {
     }
     assert_eq!(fixture.production.asked().len(), 18, "each once");
 }
+
+/// Sixteen flights that wait for the gate: all there may be at a time.
+async fn take_all_turns(fixture: &Fixture, gate: &Gate) {
+    for number in 0..16 {
+        let name = format!("held-{number}");
+        fixture.production.serve(&name, Served::new(pattern(1000)).held_at(500, gate));
+        begin(fixture, &name);
+    }
+    while fixture.view.0.flights.has_turns() {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Joins a flight and leaves it.
+fn begin(fixture: &Fixture, name: &str) {
+    let (bucket, key) = (bucket(), key(name));
+    let upstream = fixture.view.fallback().source(&bucket, &key).expect("a rule").upstream;
+    drop(fixture.view.join(&bucket, &key, upstream, &Hops::default()).expect("a flight"));
+}
+
+#[tokio::test]
+async fn a_flight_that_nobody_waits_for_when_its_turn_comes_does_not_start() {
+    let fixture = Fixture::new().await;
+    let gate = Gate::new();
+    take_all_turns(&fixture, &gate).await;
+    fixture.production.serve("late", Served::new(pattern(1000)));
+    begin(&fixture, "late");
+    assert_eq!(fixture.view.stats().flights, 17);
+    gate.open();
+    while fixture.view.stats().flights > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!fixture.production.asked().contains(&"GET late".to_owned()), "whoever wanted it has left");
+    assert!(fixture.materialise("late").await.expect("it comes"), "the next one starts anew");
+}
+
+#[tokio::test]
+async fn who_would_wait_long_for_a_turn_reads_production() {
+    let fixture = Fixture::new().await;
+    let gate = Gate::new();
+    take_all_turns(&fixture, &gate).await;
+    fixture.production.serve("late", Served::new(pattern(1000)));
+    let got = fixture.get("late").await.expect("an answer");
+    assert!(matches!(&got, Got::Proxied(200, bytes) if *bytes == pattern(1000)), "{got:?}");
+    assert_eq!(fixture.production.asked().iter().filter(|asked| *asked == "GET late").count(), 1);
+    gate.open();
+}
