@@ -294,18 +294,19 @@ fn of_transfers_that_begin_together_one_is_alone_and_the_others_wait_for_it() {
     std::fs::create_dir(folder.path().join("blobs")).expect("writable");
     let mut first = begin().expect("a folder");
     assert!(first.is_alone());
-    let (admitted, begun) = (std::sync::atomic::AtomicBool::new(false), std::sync::mpsc::channel());
+    let is_let_in = std::sync::atomic::AtomicBool::new(false);
+    let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let second = begin().expect("a folder");
             assert!(!second.is_alone());
-            assert!(admitted.load(std::sync::atomic::Ordering::SeqCst));
-            begun.0.send(second).expect("somebody listens");
+            assert!(is_let_in.load(std::sync::atomic::Ordering::SeqCst));
+            sender.send(second).expect("somebody listens");
         });
-        admitted.store(true, std::sync::atomic::Ordering::SeqCst);
+        is_let_in.store(true, std::sync::atomic::Ordering::SeqCst);
         first.admit().expect("a lock");
     });
-    let second = begun.1.recv().expect("it has begun");
+    let second = receiver.recv().expect("it has begun");
     drop(first);
     assert!(!begin().expect("a folder").is_alone(), "the second one lives");
     drop(second);

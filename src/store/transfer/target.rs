@@ -136,7 +136,9 @@ impl Drop for Target {
             let Some((folder, above)) = self.made.split_first() else { return Ok(()) };
             fs::remove_dir(folder)?;
             // Somebody may use them by now.
-            above.iter().for_each(|above| drop(fs::remove_dir(above)));
+            for above in above {
+                drop(fs::remove_dir(above));
+            }
             Ok(())
         });
         if let Err(error) = cleared {
