@@ -93,7 +93,7 @@ impl Flight {
     pub(super) async fn overdue(&self, patience: Duration) {
         tokio::time::sleep(patience).await;
         if !self.is_queued.load(Ordering::Relaxed) {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

@@ -135,16 +135,18 @@ struct Tower {
 
 impl Tower {
     async fn guide(self, fill: Fill) {
-        let permit = match self.permits.try_acquire() {
-            Ok(permit) => permit,
-            Err(_) => {
-                let Ok(permit) = self.permits.acquire().await else { return };
-                if self.is_forsaken() {
-                    return;
-                }
-                permit
-            }
+        let at_once = self.permits.try_acquire().ok();
+        let has_waited = at_once.is_none();
+        let permit = match at_once {
+            Some(permit) => permit,
+            None => match self.permits.acquire().await {
+                Ok(permit) => permit,
+                Err(_) => return,
+            },
         };
+        if has_waited && self.is_forsaken() {
+            return;
+        }
         self.flight.start();
         let outcome = fill.run(&self.flight).await;
         drop(permit);

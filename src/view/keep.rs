@@ -87,7 +87,7 @@ impl Keeper {
 /// An eviction that somebody is about to do after a fill, and the one before.
 #[derive(Debug, Default)]
 struct Owed {
-    is_owed: bool,
+    is_due: bool,
     largest_bytes: u64,
     last: Option<Instant>,
 }
@@ -96,7 +96,7 @@ impl Owed {
     /// Notes a fill. Says when who calls has to evict, if nobody else is about to.
     fn note(&mut self, size_bytes: u64, now: Instant) -> Option<Instant> {
         self.largest_bytes = self.largest_bytes.max(size_bytes);
-        if std::mem::replace(&mut self.is_owed, true) {
+        if std::mem::replace(&mut self.is_due, true) {
             return None;
         }
         Some(self.last.map_or(now, |last| now.max(last + EVICTIONS_APART)))
@@ -104,7 +104,7 @@ impl Owed {
 
     /// Begins to evict for all fills so far. Says how large the largest was.
     fn begin(&mut self, now: Instant) -> u64 {
-        self.is_owed = false;
+        self.is_due = false;
         self.last = Some(now);
         std::mem::take(&mut self.largest_bytes)
     }
