@@ -240,6 +240,8 @@ fn two_stages_in_a_row_and_an_update_task() {
             format!("200 17 {there}"),
         ]
     );
+    let index = project.done(&["run", "--rm", "-T", "update-task"]);
+    assert!(index.starts_with("200 ") && index.ends_with(" http://next:8000/pub/"), "{index}");
     let failed = project.update_task(&[&urls[0], &url("next", N)]);
     assert!(!failed.status.success(), "a file that is not there fails the task: {}", both(&failed));
 }

@@ -3,14 +3,13 @@
 //! GCS: "Objects: list". The page itself is made by `protocol::listing`; what only this dialect has
 //! (offsets, globs) narrows the rows that it is made of.
 
-use globset::{GlobBuilder, GlobMatcher};
 use serde_json::{Value, json};
 
 use crate::gcs::call::Call;
 use crate::gcs::error::{Error, Reason};
 use crate::gcs::resource;
 use crate::gcs::route::Place;
-use crate::model::{BucketName, Permission};
+use crate::model::{BucketName, Glob, Permission};
 use crate::protocol::listing::{self, Cursor, Entry, ListQuery, Page, Pager, Window};
 use crate::protocol::request::Response;
 use crate::store::{self, Object, Scan, Start};
@@ -23,7 +22,7 @@ const RESULTS_MAX: usize = 1000;
 struct Filter {
     start_offset: String,
     end_offset: Option<String>,
-    glob: Option<GlobMatcher>,
+    glob: Option<Glob>,
 }
 
 /// 200 with a page: `items` are objects, `prefixes` is what was rolled up.
@@ -187,9 +186,8 @@ fn starts_before(scan: &Scan, offset: &str) -> bool {
 }
 
 /// GCS: "List objects and prefixes using glob": `*` stops at a slash, `**` does not.
-fn matcher(glob: &str) -> Result<GlobMatcher, Error> {
-    let built = GlobBuilder::new(glob).literal_separator(true).backslash_escape(true).build();
-    built.map(|glob| glob.compile_matcher()).map_err(|reason| {
+fn matcher(glob: &str) -> Result<Glob, Error> {
+    Glob::parse(glob).map_err(|reason| {
         Error::with_message(Reason::InvalidParameter, format!("Invalid value for matchGlob: {reason}"))
     })
 }
