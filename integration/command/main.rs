@@ -19,6 +19,7 @@ mod settings;
 mod snapshot;
 mod stage;
 mod stop;
+mod unwritable;
 
 use std::process::{Command, Output};
 

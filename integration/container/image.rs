@@ -17,8 +17,8 @@ use super::engine::docker;
 const CARGO: &str = "#!/bin/sh\nset -eu\nwhile [ \"$1\" != --target ]; do shift; done\n\
                      mkdir -p \"target/$2/release\"\ncp /understudy \"target/$2/release/understudy\"\n";
 
-/// What the steps of the Dockerfile call.
-const TOOLS: [&str; 8] = ["sh", "uname", "mkdir", "cp", "sed", "head", "printf", "echo"];
+/// What the steps of the Dockerfile call, and who owns what.
+const TOOLS: [&str; 9] = ["sh", "uname", "mkdir", "cp", "sed", "printf", "echo", "chown", "chmod"];
 
 /// The tag of the image; it is built by the first test that asks.
 pub(crate) fn tag() -> &'static str {
@@ -26,12 +26,51 @@ pub(crate) fn tag() -> &'static str {
     TAG.get_or_init(|| std::env::var("UNDERSTUDY_TEST_IMAGE").unwrap_or_else(|_| build()))
 }
 
+/// The tag of an image with a shell and the tools of the Dockerfile's steps, which runs as root.
+pub(crate) fn tools_tag() -> &'static str {
+    static TAG: OnceLock<String> = OnceLock::new();
+    TAG.get_or_init(|| {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        lay_out_tools(folder.path());
+        build_of(folder.path(), "understudy-test-tools")
+    })
+}
+
+/// The tag of an image with this machine's curl, and a shell.
+pub(crate) fn client_tag() -> &'static str {
+    static TAG: OnceLock<String> = OnceLock::new();
+    TAG.get_or_init(|| {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        lay_out_tools(folder.path());
+        let curl = ["/usr/bin/curl", "/bin/curl"].into_iter().find(|path| Path::new(path).exists());
+        let curl = Path::new(curl.expect("curl: apt-get install curl"));
+        let linked = Command::new("ldd").arg(curl).output().expect("ldd belongs to the C library");
+        let linked = String::from_utf8_lossy(&linked.stdout).into_owned();
+        // `name => /path (address)`, or `/path (address)` of the loader.
+        let libraries = linked.split_whitespace().filter(|word| word.starts_with('/')).map(Path::new);
+        for file in libraries.chain([curl]) {
+            let below = folder.path().join(file.strip_prefix("/").expect("an absolute path"));
+            fs::create_dir_all(below.parent().expect("it is below the folder")).expect("a folder");
+            fs::copy(file, below).expect("a copy");
+        }
+        symlink("/usr/bin/curl", folder.path().join("bin/curl")).expect("a link");
+        build_of(folder.path(), "understudy-test-client")
+    })
+}
+
+/// Makes an image of a folder as it is.
+fn build_of(folder: &Path, tag: &str) -> String {
+    fs::write(folder.join("Dockerfile"), "FROM scratch\nCOPY . /\nENV PATH=/bin\n").expect("a file");
+    docker(&["build", "--quiet", "--tag", tag, path(folder)]);
+    tag.to_owned()
+}
+
 fn build() -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let (builder, tag) = ("understudy-test-builder".to_owned(), "understudy:test".to_owned());
+    let tag = "understudy:test".to_owned();
     let folder = tempfile::tempdir().expect("a temporary folder");
     lay_out_builder(folder.path(), &binary(root));
-    docker(&["build", "--quiet", "--tag", &builder, path(folder.path())]);
+    let builder = build_of(folder.path(), "understudy-test-builder");
     let dockerfile = root.join("docker/Dockerfile");
     let argument = format!("BUILDER={builder}");
     docker(&[
@@ -65,7 +104,8 @@ fn binary(root: &Path) -> PathBuf {
     folder.join(target).join("release/understudy")
 }
 
-fn lay_out_builder(folder: &Path, binary: &Path) {
+/// A static busybox under the names of its tools.
+fn lay_out_tools(folder: &Path) {
     let bin = folder.join("bin");
     fs::create_dir(&bin).expect("a writable folder");
     let busybox = ["/bin/busybox", "/usr/bin/busybox"].into_iter().find(|path| Path::new(path).exists());
@@ -74,10 +114,14 @@ fn lay_out_builder(folder: &Path, binary: &Path) {
     for tool in TOOLS {
         symlink("busybox", bin.join(tool)).expect("a link");
     }
-    fs::write(bin.join("cargo"), CARGO).expect("a file");
-    fs::set_permissions(bin.join("cargo"), fs::Permissions::from_mode(0o755)).expect("its mode");
+}
+
+fn lay_out_builder(folder: &Path, binary: &Path) {
+    lay_out_tools(folder);
+    let cargo = folder.join("bin/cargo");
+    fs::write(&cargo, CARGO).expect("a file");
+    fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755)).expect("its mode");
     fs::copy(binary, folder.join("understudy")).expect("a copy of the binary");
-    fs::write(folder.join("Dockerfile"), "FROM scratch\nCOPY . /\nENV PATH=/bin\n").expect("a file");
 }
 
 fn path(path: &Path) -> &str {

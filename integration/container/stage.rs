@@ -34,6 +34,11 @@ impl Stage {
         Self { name, address }
     }
 
+    /// Its volume.
+    pub(crate) fn volume(&self) -> &str {
+        &self.name
+    }
+
     /// Where it is reached from here.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address

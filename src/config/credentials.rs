@@ -10,6 +10,7 @@ use super::error::Error;
 use super::file;
 use super::layer::Entry;
 use crate::model::{AccessKeyId, Credential, Grant, Owner, SecretKey};
+use crate::store;
 
 /// The file's name in the data folder.
 const FILE: &str = "credentials.toml";
@@ -27,7 +28,11 @@ pub(super) fn layer(data_dir: &Path) -> Result<Vec<Entry>, Error> {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             Ok(Vec::new())
         }
-        Err(source) => Err(Error::Unreadable { path, source }),
+        Err(source) => {
+            let uid = rustix::process::geteuid().as_raw();
+            let remedy = store::remedy(data_dir, uid, source.kind());
+            Err(Error::UnreadableCredentials { path, uid, source, remedy })
+        }
     }
 }
 

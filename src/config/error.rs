@@ -16,6 +16,18 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// The data folder's own credentials cannot be read.
+    #[error("the data folder's credentials cannot be read by uid {uid} ({}: {source}); {remedy}", path.display())]
+    UnreadableCredentials {
+        /// The file.
+        path: PathBuf,
+        /// Who we are.
+        uid: u32,
+        /// What the system said.
+        source: io::Error,
+        /// What to do.
+        remedy: String,
+    },
     /// A line of the file does not read.
     #[error("{}, line {line}{}: {reason}", path.display(), in_key(key.as_deref()))]
     Line {

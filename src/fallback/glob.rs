@@ -1,15 +1,14 @@
-//! Patterns over keys.
+//! Patterns over keys, and what they say of all keys below a prefix.
 //!
-//! `*` stays within one segment, `**` as a whole segment crosses `/`, `?` is one byte other than
-//! `/`, `[..]` one of a set and `{a,b}` one of several. A key is matched as its bytes: `//`, `..`
-//! and line breaks are ordinary, and a pattern without `*` at its end must match to the end.
+//! A key is matched as it is: `//`, `..` and line breaks are ordinary, and a pattern without `*` at its
+//! end must match to the end.
 
-use globset::{GlobBuilder, GlobMatcher};
+use crate::model::{Glob, InvalidGlob};
 
 /// A pattern over keys, ready to match.
 #[derive(Debug, Clone)]
 pub(super) struct Pattern {
-    whole: GlobMatcher,
+    whole: Glob,
     /// Its segments as far as each matches one segment of a key; for [`Pattern::over`].
     segments: Vec<Segment>,
     /// Whether keys may go on in any way behind these segments.
@@ -24,7 +23,7 @@ struct Segment {
     /// What every match begins with.
     literal: String,
     /// `None` if the literal is all there is.
-    glob: Option<GlobMatcher>,
+    glob: Option<Glob>,
 }
 
 /// The keys of a pattern that ends in `**`.
@@ -33,7 +32,7 @@ enum Tree {
     /// Of `**`: all of them.
     Everything,
     /// Of `HEAD/**`: those below a folder that the head matches.
-    Below(GlobMatcher),
+    Below(Glob),
 }
 
 /// How much of a set of keys something is true of.
@@ -48,8 +47,8 @@ pub(super) enum Share {
 }
 
 impl Pattern {
-    pub(super) fn parse(text: &str) -> Result<Self, globset::Error> {
-        let whole = compiled(text)?;
+    pub(super) fn parse(text: &str) -> Result<Self, InvalidGlob> {
+        let whole = Glob::parse(text)?;
         let (segments, open) = segments(text);
         Ok(Self { whole, segments, open, tree: tree(text) })
     }
@@ -59,7 +58,7 @@ impl Pattern {
     }
 
     pub(super) fn as_str(&self) -> &str {
-        self.whole.glob().glob()
+        self.whole.as_str()
     }
 
     /// How many of the keys that begin with `prefix` match.
@@ -108,15 +107,6 @@ impl Segment {
     }
 }
 
-fn compiled(text: &str) -> Result<GlobMatcher, globset::Error> {
-    let glob = GlobBuilder::new(text)
-        .literal_separator(true)
-        .backslash_escape(true)
-        .empty_alternates(true)
-        .build()?;
-    Ok(glob.compile_matcher())
-}
-
 /// What begins a part of a pattern that is not literal.
 const SPECIAL: [char; 7] = ['*', '?', '[', ']', '{', '}', '\\'];
 
@@ -133,7 +123,7 @@ fn segments(text: &str) -> (Vec<Segment>, bool) {
         } else if written == "**" || written.contains(['[', ']', '{', '}', '\\']) {
             return (segments, true);
         } else {
-            match compiled(written) {
+            match Glob::parse(written) {
                 Ok(glob) => Some(glob),
                 Err(_) => return (segments, true),
             }
@@ -155,7 +145,7 @@ fn tree(text: &str) -> Option<Tree> {
     if means_more {
         return None;
     }
-    compiled(head).ok().map(Tree::Below)
+    Glob::parse(head).ok().map(Tree::Below)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::glob::Pattern;
 use super::upstream::{InvalidUpstream, NotMappable, UnresolvedCredentials};
 use super::written::RawRule;
 use super::{ClientKind, Decision, Fetch, Redirect, RuleName, Target, Upstream};
-use crate::model::ObjectKey;
+use crate::model::{InvalidGlob, ObjectKey};
 
 /// What a client does with a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
@@ -133,7 +133,7 @@ pub enum Applies {
 pub enum InvalidRule {
     /// The pattern does not read.
     #[error("the fallback rule has a malformed `match`: {0}")]
-    Pattern(#[from] globset::Error),
+    Pattern(#[from] InvalidGlob),
     /// The address does not read.
     #[error("the fallback rule for {pattern:?}: {source}")]
     Upstream {

@@ -10,6 +10,7 @@ mod checksum;
 mod condition;
 mod credential;
 mod etag;
+mod glob;
 mod metadata;
 mod object_key;
 mod snapshot_name;
@@ -26,6 +27,7 @@ pub use credential::{
     AccessKeyId, Credential, Grant, InvalidGrant, Owner, Permission, SecretKey, SessionToken,
 };
 pub use etag::{ETag, InvalidETag};
+pub use glob::{Glob, InvalidGlob};
 pub use metadata::{InvalidMetadata, Metadata, SystemHeader};
 pub use object_key::{InvalidObjectKey, ObjectKey};
 pub use snapshot_name::{InvalidSnapshotName, PRESENT, SnapshotName};

@@ -8,7 +8,7 @@ mod mozlog;
 
 use std::io::{self, IsTerminal as _};
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
@@ -49,7 +49,7 @@ pub enum TelemetryError {
 #[derive(Debug)]
 pub struct Telemetry {
     format: Format,
-    filter: EnvFilter,
+    filter: Targets,
 }
 
 impl Telemetry {
@@ -63,9 +63,7 @@ impl Telemetry {
             Some(name) => return Err(TelemetryError::Format(name)),
         };
         let filter = set("UNDERSTUDY_LOG").unwrap_or_else(|| "info".to_owned());
-        let filter = EnvFilter::builder()
-            .parse(&filter)
-            .map_err(|source| TelemetryError::Filter { filter, source })?;
+        let filter = filter.parse().map_err(|source| TelemetryError::Filter { filter, source })?;
         Ok(Self { format, filter })
     }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::mend;
 use crate::model::{
     BucketName, Checksum, ConditionFailed, ObjectKey, Owner, PartNumber, SnapshotName, UploadId,
 };
@@ -186,16 +187,19 @@ pub enum OpenError {
     },
     /// The folder cannot be written to.
     #[error(
-        "the data folder {} cannot be written by uid {uid} ({source}): make it writable for that user \
-         (chown {uid} or a volume it may write to), or give another --data-dir", folder.display()
+        "the data folder {} cannot be written by uid {uid} ({}: {source}); {remedy}", folder.display(), path.display()
     )]
     NotWritable {
         /// The data folder.
         folder: PathBuf,
+        /// What of it.
+        path: PathBuf,
         /// Who we are.
         uid: u32,
         /// What the system said.
         source: io::Error,
+        /// What to do.
+        remedy: String,
     },
     /// The folder was written by a newer understudy.
     #[error(
@@ -236,6 +240,15 @@ pub enum OpenError {
     /// A thread could not be started.
     #[error("a thread of the store could not be started")]
     Thread(#[source] io::Error),
+}
+
+impl OpenError {
+    /// That `path`, which is in the data folder or is the folder itself, cannot be written.
+    pub(super) fn not_writable(folder: &Path, path: &Path, source: io::Error) -> Self {
+        let uid = rustix::process::geteuid().as_raw();
+        let remedy = mend::remedy(folder, uid, source.kind());
+        Self::NotWritable { folder: folder.to_owned(), path: path.to_owned(), uid, source, remedy }
+    }
 }
 
 fn with_pid(pid: Option<u32>) -> String {

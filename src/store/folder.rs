@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use rustix::fs::FlockOperation;
+use rustix::fs::{Access, FlockOperation};
+use rustix::io::Errno;
 
 use super::error::{Error, OpenError};
 use super::{Durability, Options};
@@ -80,11 +81,7 @@ impl Folder {
     /// Takes the lock of a folder, which is made if need be.
     pub(super) fn open(options: &Options) -> Result<Self, OpenError> {
         let root = options.data_dir.clone();
-        let refused = |source| OpenError::NotWritable {
-            folder: root.clone(),
-            uid: rustix::process::geteuid().as_raw(),
-            source,
-        };
+        let refused = |source| OpenError::not_writable(&root, &root, source);
         let made: Vec<_> = root.ancestors().take_while(|folder| !folder.exists()).collect();
         fs::create_dir_all(&root).map_err(refused)?;
         let lock = lock(&root)?;
@@ -94,6 +91,7 @@ impl Folder {
                 _ => {}
             }
         }
+        check_writable(&root)?;
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(|error| refused(io::Error::other(error.to_string())))?;
         let folder = Self {
@@ -309,14 +307,23 @@ impl Folder {
     }
 }
 
+/// Whether all of a folder is this user's to change. What another user has made in it would fail
+/// later otherwise, in the midst of somebody's upload.
+fn check_writable(root: &Path) -> Result<(), OpenError> {
+    let below = ["staging", "blobs", "snapshots", "index.sqlite", "index.sqlite-wal"];
+    for path in std::iter::once(root.to_owned()).chain(below.map(|name| root.join(name))) {
+        match rustix::fs::access(&path, Access::READ_OK | Access::WRITE_OK) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(OpenError::not_writable(root, &path, error.into())),
+        }
+    }
+    Ok(())
+}
+
 /// Takes the lock and writes down who holds it.
 fn lock(root: &Path) -> Result<File, OpenError> {
     let path = root.join("lock");
-    let refused = |source: io::Error| OpenError::NotWritable {
-        folder: root.to_owned(),
-        uid: rustix::process::geteuid().as_raw(),
-        source,
-    };
+    let refused = |source| OpenError::not_writable(root, &path, source);
     let mut file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -326,7 +333,7 @@ fn lock(root: &Path) -> Result<File, OpenError> {
         .map_err(refused)?;
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {}
-        Err(rustix::io::Errno::WOULDBLOCK) => {
+        Err(Errno::WOULDBLOCK) => {
             let mut holder = String::new();
             // Who holds it is only told to people; a file that does not say is no reason to fail.
             let pid = file.read_to_string(&mut holder).ok().and_then(|_| holder.trim().parse().ok());

@@ -19,6 +19,7 @@ mod folder;
 pub mod fsck;
 mod inventory;
 mod job;
+mod mend;
 mod migrate;
 mod object;
 mod open;
@@ -44,6 +45,7 @@ pub use bucket::{Bucket, NewBucket};
 pub use content::{Content, ContentReader, PartRange};
 pub use error::{Error, OpenError};
 pub use inventory::{Crawl, Import, InventoryRow, Known};
+pub use mend::remedy;
 pub use object::{
     CacheObject, Cached, CopyObject, DeleteObject, Deleted, Lookup, Object, ObjectRef, Origin, PutObject,
     Source, UpdateObject,

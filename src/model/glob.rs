@@ -1,0 +1,464 @@
+//! Patterns over keys, as shells write them over paths.
+//!
+//! `?` is one character other than `/` and `*` any number of them; `[a-z]` is one of a set and
+//! `[!a-z]` one that is not in it; `{a,b}` is one of several, each again a pattern; `\` takes the
+//! meaning from the next character. `**` as a whole segment is any number of segments: `**/a` is `a`
+//! in any folder, `a/**` all that is below `a/`, `a/**/b` also `a/b`. Within a segment it is `*`.
+//!
+//! Matching follows all ways through a pattern at once: its time grows with the length of the key
+//! times that of the pattern, whoever wrote either.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// A pattern, ready to match.
+#[derive(Clone)]
+pub struct Glob {
+    text: Arc<str>,
+    /// What every match begins with.
+    literal: Arc<str>,
+    /// What comes then; each step leads to the one behind it.
+    steps: Arc<[Step]>,
+}
+
+/// Why a text is no pattern.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{pattern:?} is not a pattern: {problem}")]
+pub struct InvalidGlob {
+    pattern: String,
+    problem: Problem,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+enum Problem {
+    #[error("it has more than {} characters", Glob::LENGTH_MAX)]
+    TooLong,
+    #[error("`[` is not followed by `]`; write `\\[` for the character itself")]
+    OpenSet,
+    #[error("the range {0}-{1} is empty; write the lower end first")]
+    EmptyRange(char, char),
+    #[error("more than {} braces are within each other", Parser::DEPTH_MAX)]
+    TooDeep,
+    #[error("`{{` is not followed by `}}`; write `\\{{` for the character itself")]
+    OpenBrace,
+    #[error("`}}` follows no `{{`; write `\\}}` for the character itself")]
+    LoneBrace,
+    #[error("`\\` is its last character; write `\\\\` for the character itself")]
+    LoneBackslash,
+}
+
+/// A piece of a pattern.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Piece {
+    One(Taken),
+    /// `**` and nothing else.
+    Everything,
+    /// `*`
+    Run,
+    /// `**/` at the beginning.
+    Folders,
+    /// `/**` at the end.
+    Below,
+    /// `/**/` in between.
+    Between,
+    Either(Vec<Vec<Piece>>),
+}
+
+/// What one character may be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Taken {
+    This(char),
+    NoSlash,
+    Any,
+    Set { negated: bool, ranges: Vec<(char, char)> },
+}
+
+/// One step of a match.
+#[derive(Debug)]
+enum Step {
+    /// Takes a character and goes to the next step.
+    Take(Taken),
+    /// Goes on at the next step and at this one.
+    Fork(usize),
+    Go(usize),
+    Done,
+}
+
+impl Glob {
+    /// The most characters of a pattern.
+    pub const LENGTH_MAX: usize = 1024;
+
+    /// Reads a pattern.
+    pub fn parse(text: &str) -> Result<Self, InvalidGlob> {
+        let refused = |problem| InvalidGlob { pattern: text.to_owned(), problem };
+        if text.chars().count() > Self::LENGTH_MAX {
+            let pattern = text.chars().take(80).chain(['…']).collect();
+            return Err(InvalidGlob { pattern, problem: Problem::TooLong });
+        }
+        let mut pieces = Parser::new(text).branch().map_err(refused)?;
+        if pieces == [Piece::Folders] {
+            pieces = vec![Piece::Everything];
+        }
+        let letter = |piece: &Piece| {
+            if let Piece::One(Taken::This(letter)) = piece { Some(*letter) } else { None }
+        };
+        let literal: String = pieces.iter().map_while(letter).collect();
+        pieces.drain(..literal.chars().count());
+        let mut steps = Vec::new();
+        write_all(&pieces, &mut steps);
+        steps.push(Step::Done);
+        Ok(Self { text: text.into(), literal: literal.into(), steps: steps.into() })
+    }
+
+    /// The pattern as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it matches the whole of `key`.
+    pub fn is_match(&self, key: &str) -> bool {
+        let Some(rest) = key.strip_prefix(&*self.literal) else { return false };
+        let mut now = Places::new(self.steps.len());
+        let mut next = Places::new(self.steps.len());
+        now.reach(0, &self.steps);
+        for letter in rest.chars() {
+            for place in now.drain() {
+                if matches!(&self.steps[place], Step::Take(taken) if taken.takes(letter)) {
+                    next.reach(place + 1, &self.steps);
+                }
+            }
+            if next.list.is_empty() {
+                return false;
+            }
+            std::mem::swap(&mut now, &mut next);
+        }
+        now.list.iter().any(|place| matches!(self.steps[*place], Step::Done))
+    }
+}
+
+impl fmt::Debug for Glob {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Glob({:?})", self.text)
+    }
+}
+
+impl Taken {
+    fn takes(&self, letter: char) -> bool {
+        match self {
+            Self::This(this) => *this == letter,
+            Self::NoSlash => letter != '/',
+            Self::Any => true,
+            Self::Set { negated, ranges } => {
+                ranges.iter().any(|(first, last)| (*first..=*last).contains(&letter)) != *negated
+            }
+        }
+    }
+}
+
+/// Steps that a match has come to: those that take a character, and the last one.
+struct Places {
+    list: Vec<usize>,
+    is_in: Vec<bool>,
+}
+
+impl Places {
+    fn new(steps: usize) -> Self {
+        Self { list: Vec::new(), is_in: vec![false; steps] }
+    }
+
+    /// Comes to a step, and to all that it leads to without a character.
+    fn reach(&mut self, place: usize, steps: &[Step]) {
+        let mut places = vec![place];
+        while let Some(place) = places.pop() {
+            if std::mem::replace(&mut self.is_in[place], true) {
+                continue;
+            }
+            match &steps[place] {
+                Step::Take(_) | Step::Done => {}
+                Step::Fork(other) => places.extend([place + 1, *other]),
+                Step::Go(other) => places.push(*other),
+            }
+            self.list.push(place);
+        }
+    }
+
+    fn drain(&mut self) -> impl Iterator<Item = usize> {
+        let Self { list, is_in } = self;
+        list.drain(..).inspect(|place| is_in[*place] = false)
+    }
+}
+
+/// Reads pieces, character by character.
+struct Parser<'text> {
+    letters: std::iter::Peekable<std::str::Chars<'text>>,
+    /// The character that was read last, and the one before it.
+    now: Option<char>,
+    before: Option<char>,
+    /// How many braces are open.
+    depth: usize,
+}
+
+impl<'text> Parser<'text> {
+    /// The most braces within each other.
+    const DEPTH_MAX: usize = 16;
+
+    fn new(text: &'text str) -> Self {
+        Self { letters: text.chars().peekable(), now: None, before: None, depth: 0 }
+    }
+
+    fn next(&mut self) -> Option<char> {
+        self.before = self.now;
+        self.now = self.letters.next();
+        self.now
+    }
+
+    /// Whether the branch that is read ends here.
+    fn is_at_end(&mut self) -> bool {
+        match self.letters.peek() {
+            None => true,
+            Some(letter) => self.depth > 0 && matches!(letter, ',' | '}'),
+        }
+    }
+
+    /// A whole pattern, or a branch of braces.
+    fn branch(&mut self) -> Result<Vec<Piece>, Problem> {
+        let mut pieces = Vec::new();
+        while !self.is_at_end() {
+            let Some(letter) = self.next() else { break };
+            match letter {
+                '?' => pieces.push(Piece::One(Taken::NoSlash)),
+                '*' => self.star(&mut pieces),
+                '[' => pieces.push(Piece::One(self.set()?)),
+                '{' => pieces.push(self.braces()?),
+                '}' => return Err(Problem::LoneBrace),
+                '\\' => {
+                    let letter = self.next().ok_or(Problem::LoneBackslash)?;
+                    pieces.push(Piece::One(Taken::This(letter)));
+                }
+                letter => pieces.push(Piece::One(Taken::This(letter))),
+            }
+        }
+        Ok(pieces)
+    }
+
+    /// What one or two stars mean where they stand.
+    fn star(&mut self, pieces: &mut Vec<Piece>) {
+        let follows_slash = self.before == Some('/');
+        if self.letters.next_if_eq(&'*').is_none() {
+            return pieces.push(Piece::Run);
+        }
+        self.now = Some('*');
+        let slash = self.letters.peek() == Some(&'/');
+        if pieces.is_empty() {
+            if !slash && self.letters.peek().is_some() {
+                return pieces.push(Piece::Run);
+            }
+            self.next();
+            return pieces.push(Piece::Folders);
+        }
+        if !follows_slash || !(slash || self.is_at_end()) {
+            return pieces.push(Piece::Run);
+        }
+        if slash {
+            self.next();
+        }
+        // The slash in front is theirs, and stars behind stars say nothing new.
+        let merged = pieces.pop().filter(|piece| matches!(piece, Piece::Folders | Piece::Below));
+        pieces.push(merged.unwrap_or(if slash { Piece::Between } else { Piece::Below }));
+    }
+
+    /// What is behind `[`. A `]` or `-` at its beginning is one of the set.
+    fn set(&mut self) -> Result<Taken, Problem> {
+        let negated = self.letters.next_if(|letter| matches!(letter, '!' | '^')).is_some();
+        let mut ranges: Vec<(char, char)> = Vec::new();
+        let mut is_range = false;
+        loop {
+            let letter = self.next().ok_or(Problem::OpenSet)?;
+            match (letter, ranges.last_mut()) {
+                (']', Some(_)) => break,
+                ('-', Some(_)) if !is_range => is_range = true,
+                (last, Some(range)) if is_range => {
+                    if last < range.0 {
+                        return Err(Problem::EmptyRange(range.0, last));
+                    }
+                    range.1 = last;
+                    is_range = false;
+                }
+                (letter, _) => ranges.push((letter, letter)),
+            }
+        }
+        if is_range {
+            ranges.push(('-', '-'));
+        }
+        Ok(Taken::Set { negated, ranges })
+    }
+
+    /// What is behind `{`.
+    fn braces(&mut self) -> Result<Piece, Problem> {
+        if self.depth == Self::DEPTH_MAX {
+            return Err(Problem::TooDeep);
+        }
+        self.depth += 1;
+        let mut branches = Vec::new();
+        loop {
+            branches.push(self.branch()?);
+            match self.next() {
+                Some(',') => {}
+                Some(_) => break,
+                None => return Err(Problem::OpenBrace),
+            }
+        }
+        self.depth -= 1;
+        Ok(Piece::Either(branches))
+    }
+}
+
+fn write_all(pieces: &[Piece], steps: &mut Vec<Step>) {
+    for piece in pieces {
+        match piece {
+            Piece::One(taken) => steps.push(Step::Take(taken.clone())),
+            Piece::Everything => write_run(Taken::Any, steps),
+            Piece::Run => write_run(Taken::NoSlash, steps),
+            Piece::Folders => write_folders(steps),
+            Piece::Below => {
+                steps.push(Step::Take(Taken::This('/')));
+                write_run(Taken::Any, steps);
+            }
+            Piece::Between => {
+                steps.push(Step::Take(Taken::This('/')));
+                write_folders(steps);
+            }
+            Piece::Either(branches) => write_branches(branches, steps),
+        }
+    }
+}
+
+/// Any number of such characters.
+fn write_run(taken: Taken, steps: &mut Vec<Step>) {
+    let begin = steps.len();
+    steps.extend([Step::Fork(begin + 3), Step::Take(taken), Step::Go(begin)]);
+}
+
+/// Nothing, or anything that ends in `/`.
+fn write_folders(steps: &mut Vec<Step>) {
+    steps.push(Step::Fork(steps.len() + 5));
+    write_run(Taken::Any, steps);
+    steps.push(Step::Take(Taken::This('/')));
+}
+
+fn write_branches(branches: &[Vec<Piece>], steps: &mut Vec<Step>) {
+    let mut ends = Vec::new();
+    for (index, branch) in branches.iter().enumerate() {
+        let fork = steps.len();
+        let is_last = index + 1 == branches.len();
+        // Where the next branch begins is known behind this one.
+        steps.push(Step::Go(fork + 1));
+        write_all(branch, steps);
+        ends.push(steps.len());
+        steps.push(Step::Done);
+        if !is_last {
+            steps[fork] = Step::Fork(steps.len());
+        }
+    }
+    let behind = steps.len();
+    for end in ends {
+        steps[end] = Step::Go(behind);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{ProptestConfig, Strategy as _, prop_assert_eq};
+    use proptest::{collection, proptest, sample};
+
+    use super::Glob;
+
+    fn glob(text: &str) -> Glob {
+        Glob::parse(text).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    #[test]
+    fn patterns_match_whole_keys() {
+        for (pattern, key, expected) in [
+            ("", "", true),
+            ("", "a", false),
+            ("*", "", true),
+            ("a?", "aé", true),
+            ("[é-í]", "ì", true),
+            ("[!é]", "é", false),
+            ("[]-]", "]", true),
+            ("[]-]", "-", true),
+            ("[a-]", "-", true),
+            ("[^a]", "/", true),
+            ("a**b", "a/b", false),
+            ("a/**", "a/", true),
+            ("a/**/**/b", "a/b", true),
+            ("{a/**,b}/c", "a/x/y/c", true),
+            ("{a,b{c,d}}", "bd", true),
+            ("{a,}", "", true),
+            ("a,b", "a,b", true),
+            (r"\{\}\[\]\\", r"{}[]\", true),
+            ("**/", "a", true),
+        ] {
+            assert_eq!(glob(pattern).is_match(key), expected, "{pattern:?} on {key:?}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_read_is_refused_with_what_to_write() {
+        for (pattern, told) in [
+            (
+                "a[",
+                r#""a[" is not a pattern: `[` is not followed by `]`; write `\[` for the character itself"#,
+            ),
+            ("[z-a]", "the range z-a is empty"),
+            ("a{b", "`{` is not followed by `}`"),
+            ("a}", "`}` follows no `{`"),
+            ("a\\", "`\\` is its last character"),
+            (&"{".repeat(17), "braces are within each other"),
+            (&"é".repeat(1025), "it has more than 1024 characters"),
+        ] {
+            let refused = Glob::parse(pattern).expect_err(pattern).to_string();
+            assert!(refused.contains(told), "{refused}");
+        }
+    }
+
+    /// As the regular expression that it stands for, it would try each way in turn.
+    #[test]
+    fn a_pattern_of_many_ways_takes_no_time() {
+        let pattern = glob(&format!("{}b", "*a".repeat(500)));
+        assert!(!pattern.is_match(&"a".repeat(1024)));
+    }
+
+    fn oracle(pattern: &str) -> Option<globset::GlobMatcher> {
+        let built = globset::GlobBuilder::new(pattern).literal_separator(true).empty_alternates(true).build();
+        built.ok().map(|glob| glob.compile_matcher())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+        /// Of what is not ASCII, `globset` takes single bytes.
+        #[test]
+        fn patterns_mean_what_they_mean_to_globset(
+            pattern in collection::vec(
+                sample::select(vec![
+                    "a", "b", "-", "/", "/", "*", "**", "/**", "**/", "/**/", "?", "[ab]", "[!a]", "[", "]", "{",
+                    "{a,b/c}", "{", ",", "}", "}", r"\*", r"\",
+                ]),
+                0..9,
+            ).prop_map(|parts| parts.concat()),
+            keys in collection::vec("[ab/-]{0,8}", 40),
+        ) {
+            // There `\,` in front of stars is a comma between branches.
+            proptest::prop_assume!(!pattern.contains(r"\,") && !pattern.contains(r"\{"));
+            let (ours, theirs) = (Glob::parse(&pattern).ok(), oracle(&pattern));
+            prop_assert_eq!(ours.is_some(), theirs.is_some(), "{}", pattern);
+            if let (Some(ours), Some(theirs)) = (ours, theirs) {
+                for key in &keys {
+                    prop_assert_eq!(ours.is_match(key), theirs.is_match(key), "{} on {:?}", pattern, key);
+                }
+            }
+        }
+    }
+}
