@@ -32,12 +32,18 @@ pub(super) enum InvalidGlob {
     Length,
 }
 
-/// A pattern.
+/// A pattern: a machine that reads a name. All places that it may be at are followed at once, so that
+/// no pattern takes longer than its length times that of the name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Glob(Vec<Step>);
+pub(super) struct Glob {
+    steps: Vec<Step>,
+    /// Where the machine may be before it has read anything: reading steps, and the end.
+    first: Vec<usize>,
+    /// The same, right behind each step.
+    behind: Vec<Vec<usize>>,
+}
 
-/// One step of the machine that reads a name. All that it may be at is followed at once, so that no
-/// pattern takes longer than its length times that of the name.
+/// One step of the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Step {
     /// Reads one character.
@@ -66,67 +72,58 @@ impl Glob {
         }
         let mut parser = Parser { text: &text, at: 0, steps: Vec::new() };
         parser.sequence(0)?;
-        Ok(Self(parser.steps))
+        let steps = parser.steps;
+        let first = reached(&steps, 0);
+        let behind = |(at, step): (usize, &Step)| match step {
+            Step::Read(_) => reached(&steps, at + 1),
+            Step::Fork(..) | Step::Jump(_) => Vec::new(),
+        };
+        let behind = steps.iter().enumerate().map(behind).collect();
+        Ok(Self { steps, first, behind })
     }
 
     /// Whether a whole name is of the pattern.
     pub(super) fn is_match(&self, name: &str) -> bool {
-        let end = self.0.len();
-        let mut here = Places::new(end);
-        self.reach(&mut here, 0);
-        for character in name.chars() {
-            let mut next = Places::new(end);
-            for at in here.list {
-                if let Some(Step::Read(wanted)) = self.0.get(at)
-                    && wanted.takes(character)
-                {
-                    self.reach(&mut next, at + 1);
+        let end = self.steps.len();
+        let (mut here, mut next) = (self.first.clone(), Vec::new());
+        // How many characters were read when the machine last came to each place.
+        let mut came = vec![0; end + 1];
+        for (read, character) in (1_usize..).zip(name.chars()) {
+            for at in here.drain(..) {
+                let Some(Step::Read(wanted)) = self.steps.get(at) else { continue };
+                if wanted.takes(character) {
+                    for &place in &self.behind[at] {
+                        if std::mem::replace(&mut came[place], read) != read {
+                            next.push(place);
+                        }
+                    }
                 }
             }
-            if next.list.is_empty() {
+            if next.is_empty() {
                 return false;
             }
-            here = next;
+            std::mem::swap(&mut here, &mut next);
         }
-        here.seen.get(end) == Some(&true)
-    }
-
-    /// Adds a place, and all that is reached from it without reading.
-    fn reach(&self, places: &mut Places, from: usize) {
-        let mut further = vec![from];
-        while let Some(at) = further.pop() {
-            if !places.add(at) {
-                continue;
-            }
-            match self.0.get(at) {
-                Some(Step::Fork(one, other)) => further.extend([*one, *other]),
-                Some(Step::Jump(there)) => further.push(*there),
-                Some(Step::Read(_)) | None => {}
-            }
-        }
+        here.contains(&end)
     }
 }
 
-/// Where the machine may be.
-struct Places {
-    seen: Vec<bool>,
-    list: Vec<usize>,
-}
-
-impl Places {
-    fn new(end: usize) -> Self {
-        Self { seen: vec![false; end + 1], list: Vec::new() }
-    }
-
-    /// Whether the place is a new one.
-    fn add(&mut self, at: usize) -> bool {
-        let Some(seen) = self.seen.get_mut(at) else { return false };
-        if std::mem::replace(seen, true) {
-            return false;
+/// The reading steps, and the end, that are reached from a place without reading.
+fn reached(steps: &[Step], from: usize) -> Vec<usize> {
+    let mut seen = vec![false; steps.len() + 1];
+    let mut further = vec![from];
+    let mut found = Vec::new();
+    while let Some(at) = further.pop() {
+        if std::mem::replace(&mut seen[at], true) {
+            continue;
         }
-        self.list.push(at);
-        true
+        match steps.get(at) {
+            Some(Step::Fork(one, other)) => further.extend([*one, *other]),
+            Some(Step::Jump(there)) => further.push(*there),
+            Some(Step::Read(_)) | None => found.push(at),
+        }
     }
+    found
 }
 
 impl Wanted {
