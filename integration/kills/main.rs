@@ -13,6 +13,7 @@ mod engine_of_own;
 #[expect(dead_code, reason = "single requests and codes are not looked at here")]
 #[path = "../harness/http.rs"]
 mod http;
+#[expect(dead_code, reason = "images of clients are for the compose files")]
 #[path = "../container/image.rs"]
 mod image;
 #[expect(dead_code, reason = "the log and signals are for the other tests")]

@@ -12,6 +12,7 @@ mod hostile;
 #[expect(dead_code, reason = "single headers and codes are not looked at here")]
 #[path = "../harness/http.rs"]
 mod http;
+#[expect(dead_code, reason = "images of clients are for the compose files")]
 #[path = "../container/image.rs"]
 mod image;
 #[expect(dead_code, reason = "programs are run at stages in containers")]
