@@ -132,7 +132,12 @@ impl Job {
     pub(super) fn is_alone(&self) -> bool {
         // What is attached for a restore is let go when the group has ended, and not before it is
         // attached again.
-        matches!(self, Self::Restore(..) | Self::PrepareRestore(Step::End, _) | Self::DeleteBucket(..))
+        matches!(
+            self,
+            Self::Restore(..)
+                | Self::PrepareRestore(Step::Contents(..) | Step::End, _)
+                | Self::DeleteBucket(..)
+        )
     }
 
     /// Does the work, if the group's transaction could be begun.
@@ -214,6 +219,9 @@ impl Job {
                 change.gather(tally);
                 Ok(())
             })),
+            Self::PrepareRestore(work @ Step::Contents(..), reply) => {
+                Answer::Number(run.held_alone(reply, |change| step(change, work)))
+            }
             Self::PrepareRestore(work, reply) => Answer::Number(run.held(reply, |change| step(change, work))),
             Self::Restore(prepared, reply) => {
                 Answer::Nothing(run.held_alone(reply, |change| restore(change, &prepared)))

@@ -35,6 +35,8 @@ impl Inner {
         let folder = Folder::open(options)?;
         transfer::check_finished(&options.data_dir)?;
         let (connection, sequence) = open_index(&folder)?;
+        transfer::remove_abandoned(&folder)
+            .map_err(|source| OpenError::Snapshots { folder: folder.snapshots(), source })?;
         let (snapshots, taken) = find_snapshots(&folder)?;
         // A number that a snapshot knows is never given out again, whatever became of the index.
         let sequence = sequence.max(taken);
@@ -84,7 +86,6 @@ impl Drop for Inner {
 /// The snapshots of a folder, and the highest number that one of them has given out.
 pub(super) fn find_snapshots(folder: &Folder) -> Result<(Snapshots, u64), OpenError> {
     let failed = |source| OpenError::Snapshots { folder: folder.snapshots(), source };
-    transfer::remove_abandoned(folder).map_err(failed)?;
     let snapshots = Snapshots::load(folder).map_err(failed)?;
     let sequence = snapshots.lock().map_or(0, |kept| kept.sequence());
     Ok((snapshots, sequence))

@@ -117,7 +117,7 @@ pub(super) fn collect(
 }
 
 /// The same without imported indexes.
-pub(super) fn collect_contents(
+fn collect_contents(
     connection: &Connection,
     up_to: u64,
     is_held: impl Fn(i64) -> bool,

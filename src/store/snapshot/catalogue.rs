@@ -230,7 +230,7 @@ pub(in crate::store) fn remove_file(path: &Path) -> io::Result<()> {
 }
 
 /// What SQLite calls the file by which it undoes a change that was cut off.
-fn journal(path: &Path) -> PathBuf {
+pub(in crate::store) fn journal(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(JOURNAL_ENDING);
     name.into()

@@ -10,15 +10,26 @@ use rusqlite::{Connection, OpenFlags};
 use super::Snapshot;
 use super::catalogue::open_reading;
 use crate::model::{SnapshotName, Timestamp};
+use crate::store::Durability;
 use crate::store::error::Error;
 use crate::store::folder::Folder;
 use crate::store::open::Inner;
-use crate::store::{Durability, sweep};
 
 /// Has a snapshot say again how many objects it has.
 pub(in crate::store) const COUNT_AGAIN: &str = "
     UPDATE snapshot SET (objects, bytes) =
         (SELECT count(*), coalesce(sum(size), 0) FROM object WHERE kind = 0)";
+
+/// Has a snapshot name the files that it needs and no others. Nobody reads it yet, so that all goes at once.
+const WITHOUT_GARBAGE: &str = "
+    CREATE TEMP TABLE given_up (blob_id INTEGER PRIMARY KEY);
+    INSERT INTO given_up SELECT s.blob_id FROM garbage g CROSS JOIN segment s ON s.content_id = g.content_id
+    WHERE true ON CONFLICT DO NOTHING;
+    DELETE FROM segment WHERE content_id IN (SELECT content_id FROM garbage);
+    DELETE FROM object_part WHERE content_id IN (SELECT content_id FROM garbage);
+    DELETE FROM blob WHERE id IN (SELECT blob_id FROM given_up)
+    AND NOT EXISTS (SELECT 1 FROM segment WHERE blob_id = blob.id);
+    DELETE FROM garbage";
 
 /// How many read the whole index. While one does, the log cannot be emptied, and the writer must not
 /// wait for it.
@@ -109,8 +120,7 @@ fn finish(path: &Path, now: Timestamp) -> Result<(), Error> {
     connection.execute_batch(
         "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA temp_store = MEMORY; BEGIN",
     )?;
-    // A snapshot names the files that it needs and no others.
-    while sweep::collect_contents(&connection, u64::MAX, |_| false)?.more {}
+    connection.execute_batch(WITHOUT_GARBAGE)?;
     connection.execute("DELETE FROM snapshot", [])?;
     let born = "INSERT INTO snapshot (created_ms, objects, bytes) VALUES (?1, 0, 0)";
     connection.execute(born, [now.as_ms()])?;

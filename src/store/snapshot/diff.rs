@@ -69,6 +69,7 @@ pub(super) fn page(
         connection.execute_batch("BEGIN; SELECT 1 FROM bucket LIMIT 1")?;
         Ok::<_, Error>(connection)
     };
+    let _reading = inner.shared.copies.begin();
     let from = connect(from)?;
     let to = if let Some(to) = to {
         connect(to)?

@@ -19,7 +19,9 @@ mod step;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-pub(super) use catalogue::{FILE_ENDING, Kept, Snapshots, open_reading, remove_file, snapshot_names};
+pub(super) use catalogue::{
+    FILE_ENDING, Kept, Snapshots, journal, open_reading, remove_file, snapshot_names,
+};
 pub(super) use create::{COUNT_AGAIN, Copies};
 pub use diff::{Difference, DifferencePage, Is};
 pub(super) use prepare::Prepared;

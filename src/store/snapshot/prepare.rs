@@ -54,7 +54,7 @@ pub(in crate::store) struct Prepared {
     pub(super) inventories: HashMap<i64, i64>,
 }
 
-/// A restore under way: changes are noted, and the snapshot is attached, for as long as it lives.
+/// A restore under way: the snapshot is attached for as long as it lives.
 pub(super) struct Begun<'a>(&'a Inner);
 
 impl<'a> Begun<'a> {
@@ -100,25 +100,35 @@ impl Scratch {
     }
 }
 
-/// Prepares to go back to the snapshot in this file, which has begun. Nothing is swept meanwhile.
+/// Prepares to go back to the snapshot in this file, which has begun. Nothing is swept meanwhile, so that
+/// what is here once stays.
 pub(super) fn prepare(inner: &Inner, snapshot: &Snapshot, file: &Path) -> Result<Prepared, Error> {
     let shared = &inner.shared;
     let (taken, present) = (open_reading(file)?, open_reading(&shared.folder.index())?);
     taken.execute_batch("BEGIN")?;
     let lacking = Scratch::new(&shared.folder, "content (id INTEGER PRIMARY KEY)")?;
-    let (keys, steps);
-    {
-        let _reading = shared.copies.begin();
-        present.execute_batch("BEGIN")?;
-        steps = note_lacking(inner, &taken, &present, &lacking.connection)?;
-        keys = changed_keys(&shared.folder, snapshot, &taken, &present)?;
-        present.execute_batch("COMMIT")?;
-    }
+    let steps = at_once(inner, &present, || note_lacking(inner, &taken, &present, &lacking.connection))?;
     add_contents(inner, lacking, &steps)?;
     let mut adding = Adding { inner, rows: Vec::new(), bytes: 0 };
     let inventories = adding.inventories(&taken, &present)?;
     adding.send()?;
+    // Last, so that little is changed behind it.
+    inner.writer.ask_blocking(|reply| Job::PrepareRestore(Step::Watch, reply))?;
+    let keys = at_once(inner, &present, || changed_keys(&shared.folder, snapshot, &taken, &present))?;
     Ok(Prepared { taken, keys, inventories })
+}
+
+/// Looks at the present as of now.
+fn at_once<T>(
+    inner: &Inner,
+    present: &Connection,
+    look: impl FnOnce() -> Result<T, Error>,
+) -> Result<T, Error> {
+    let _reading = inner.shared.copies.begin();
+    present.execute_batch("BEGIN")?;
+    let found = look();
+    present.execute_batch("COMMIT")?;
+    found
 }
 
 /// Notes the keys that are not the same, unless they are too many.

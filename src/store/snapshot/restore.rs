@@ -50,7 +50,6 @@ pub(super) fn run(inner: &Inner, name: &SnapshotName, meanwhile: impl FnOnce()) 
     let (snapshot, connection) = kept.get(name)?;
     shared.folder.check_index_room(snapshot.index_bytes)?;
     shared.readers.read(|present| check_files(inner, name, connection, present))?;
-    // Before the present is looked at, and until it has become the snapshot.
     let begun = Begun::begin(inner, &kept.path(name))?;
     let prepared = prepare(inner, snapshot, &kept.path(name))?;
     meanwhile();
@@ -130,7 +129,11 @@ fn replace_all(writing: &Connection, sequence: i64) -> Result<(), Error> {
          WHERE content_id IS NOT NULL ON CONFLICT DO NOTHING",
         [sequence],
     )?;
-    writing.execute_batch("DELETE FROM main.object; INSERT INTO main.object SELECT * FROM taken.object")?;
+    // A conflict ends the transaction, and not the statement alone: for that SQLite would keep in memory
+    // what every page was before.
+    writing.execute_batch(
+        "DELETE FROM main.object; INSERT OR ROLLBACK INTO main.object SELECT * FROM taken.object",
+    )?;
     Ok(())
 }
 

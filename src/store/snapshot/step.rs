@@ -28,7 +28,7 @@ const UNWATCH: &str = "
 /// A job for a restore to come.
 #[derive(Debug)]
 pub(in crate::store) enum Step {
-    /// Attach this snapshot, and note from now on which keys are changed.
+    /// Attach this snapshot.
     Begin(PathBuf),
     /// Attach this list of contents that the present lacks.
     Lacking(PathBuf),
@@ -36,6 +36,8 @@ pub(in crate::store) enum Step {
     Contents(i64, i64),
     /// Add rows of these tables.
     Rows(Vec<(&'static str, Vec<Value>)>),
+    /// Note from now on which keys are changed.
+    Watch,
     /// Note nothing any more, and let go what is attached.
     End,
 }
@@ -45,7 +47,7 @@ impl Step {
     pub(in crate::store) fn weight_bytes(&self) -> usize {
         match self {
             Self::Contents(..) | Self::Rows(_) => STEP_BYTES,
-            Self::Begin(_) | Self::Lacking(_) | Self::End => 0,
+            Self::Begin(_) | Self::Lacking(_) | Self::Watch | Self::End => 0,
         }
     }
 }
@@ -54,10 +56,8 @@ impl Step {
 pub(in crate::store) fn step(change: &mut Change, step: Step) -> Result<u64, Error> {
     let sequence = change.next_sequence();
     match step {
-        Step::Begin(snapshot) => {
-            attach(change, &snapshot, ATTACHED[0])?;
-            watch(change)?;
-        }
+        Step::Begin(snapshot) => attach(change, &snapshot, ATTACHED[0])?,
+        Step::Watch => watch(change)?,
         Step::Lacking(contents) => attach(change, &contents, ATTACHED[1])?,
         Step::Contents(after, up_to) => {
             add_contents(change, sequence, after, up_to)?;

@@ -108,6 +108,11 @@ async fn a_fork_that_fails_leaves_nothing_and_takes_no_folder_that_is_in_use() {
     assert!(matches!(failed, Err(Error::NoSnapshot { .. })), "{failed:?}");
     let failed = fork(fixture.folder.path(), &one(), fixture.folder.path(), |_| {});
     assert!(matches!(failed, Err(Error::NotEmpty(_))), "{failed:?}");
+    let journal = fixture.folder.path().join("snapshots/one.sqlite-journal");
+    std::fs::write(&journal, "how its pages were").expect("writable");
+    let failed = fork(fixture.folder.path(), &one(), &to, |_| {});
+    assert!(matches!(failed, Err(Error::HalfMigrated(_))), "{failed:?}");
+    std::fs::remove_file(journal).expect("there");
     std::fs::remove_file(super::fsck::blob_of(fixture.folder.path(), 300_000)).expect("there");
     let failed = fork(fixture.folder.path(), &one(), &to, |_| {});
     assert!(matches!(failed, Err(Error::File { .. })), "{failed:?}");

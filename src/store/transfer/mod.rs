@@ -64,6 +64,9 @@ pub enum Error {
         /// The data folder.
         folder: PathBuf,
     },
+    /// The process that brought the snapshot up to date was killed.
+    #[error("{} is half brought up to date: start its stage once, which undoes that", .0.display())]
+    HalfMigrated(PathBuf),
     /// The new folder holds something.
     #[error("{} is not empty: name a new folder or an empty one", .0.display())]
     NotEmpty(PathBuf),
@@ -169,6 +172,9 @@ fn each_blob(
 /// The file of a snapshot. It is opened by its path, and not under the lock of its store.
 fn snapshot_file(folder: &Path, name: &SnapshotName) -> Result<PathBuf, Error> {
     let path = folder.join("snapshots").join(format!("{name}{}", snapshot::FILE_ENDING));
+    if snapshot::journal(&path).exists() {
+        return Err(Error::HalfMigrated(path));
+    }
     if path.is_file() {
         return Ok(path);
     }
