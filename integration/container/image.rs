@@ -91,17 +91,25 @@ fn build() -> String {
 fn binary(root: &Path) -> PathBuf {
     let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let folder = root.join("target/image");
+    let dockerfile = fs::read_to_string(root.join("docker/Dockerfile")).expect("it is there");
     let built = Command::new(env!("CARGO"))
         .args(["build", "--release", "--locked", "--bin", "understudy", "--target", &target])
         .arg("--target-dir")
         .arg(&folder)
-        .env("RUSTFLAGS", "-C target-feature=+crt-static")
-        .env("CARGO_PROFILE_RELEASE_STRIP", "symbols")
+        .envs(build_environment(&dockerfile))
         .current_dir(root)
         .output()
         .expect("cargo runs this test");
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
     folder.join(target).join("release/understudy")
+}
+
+/// The variables that the Dockerfile builds with: its line `ENV RUSTFLAGS="…" NAME=VALUE …`.
+fn build_environment(dockerfile: &str) -> Vec<(&str, &str)> {
+    let line = dockerfile.lines().find_map(|line| line.strip_prefix("ENV RUSTFLAGS=\""));
+    let (flags, others) = line.and_then(|line| line.split_once('"')).expect("the line is there");
+    let others = others.split_whitespace().filter_map(|pair| pair.split_once('='));
+    [("RUSTFLAGS", flags)].into_iter().chain(others).collect()
 }
 
 /// A static busybox under the names of its tools.
