@@ -23,6 +23,9 @@ use crate::library::name::StageName;
 /// The last version of the API with that form.
 const MINOR_MAX: usize = 51;
 
+/// Between two questions to an engine that is measuring for somebody else.
+const PAUSE: Duration = Duration::from_millis(200);
+
 /// What `/system/df` says of volumes.
 #[derive(Deserialize)]
 struct Usage {
@@ -79,10 +82,18 @@ impl Engine {
         let path =
             format!("/v{}.{}/system/df?type=volume", own.major_version, own.minor_version.min(MINOR_MAX));
         let asked = async {
-            match self.address.split_once("://") {
-                Some(("unix", socket)) => get(UnixStream::connect(socket).await?, &path).await,
-                Some((_, host)) => get(TcpStream::connect(host.trim_end_matches('/')).await?, &path).await,
-                None => Err(io::ErrorKind::InvalidInput.into()),
+            loop {
+                let (status, bytes) = match self.address.split_once("://") {
+                    Some(("unix", socket)) => get(UnixStream::connect(socket).await?, &path).await?,
+                    Some((_, host)) => {
+                        get(TcpStream::connect(host.trim_end_matches('/')).await?, &path).await?
+                    }
+                    None => return Err(io::ErrorKind::InvalidInput.into()),
+                };
+                if !is_measuring(status, &bytes) {
+                    return Ok::<_, io::Error>((status, bytes));
+                }
+                tokio::time::sleep(PAUSE).await;
             }
         };
         let answer = tokio::time::timeout(Duration::from_secs(PATIENCE_S), asked).await;
@@ -110,6 +121,12 @@ where
     Ok((status, body.to_bytes()))
 }
 
+/// Engine: before 23.0 who asks while it measures for somebody else is refused.
+fn is_measuring(status: StatusCode, answer: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(answer);
+    status == StatusCode::INTERNAL_SERVER_ERROR && text.contains("disk usage operation is already running")
+}
+
 fn empty_and_unused(answer: &[u8]) -> serde_json::Result<BTreeSet<String>> {
     let usage: Usage = serde_json::from_slice(answer)?;
     let volumes = usage.volumes.unwrap_or_default().into_iter();
@@ -122,7 +139,17 @@ fn empty_and_unused(answer: &[u8]) -> serde_json::Result<BTreeSet<String>> {
 
 #[cfg(test)]
 mod tests {
-    use super::empty_and_unused;
+    use http::StatusCode;
+
+    use super::{empty_and_unused, is_measuring};
+
+    #[test]
+    fn an_engine_that_measures_for_somebody_else_is_asked_again() {
+        let busy = br#"{"message":"a disk usage operation is already running"}"#;
+        assert!(is_measuring(StatusCode::INTERNAL_SERVER_ERROR, busy));
+        assert!(!is_measuring(StatusCode::INTERNAL_SERVER_ERROR, br#"{"message":"no"}"#));
+        assert!(!is_measuring(StatusCode::OK, busy));
+    }
 
     #[test]
     fn only_what_is_known_to_be_empty_and_unused_is() {
