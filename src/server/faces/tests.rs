@@ -230,7 +230,7 @@ async fn a_name_that_an_attacker_rebinds_reads_nothing() {
 
 #[tokio::test]
 async fn what_is_stored_acts_for_nobody_when_a_browser_shows_it() {
-    let names = Names { websites: vec!["site.localhost".to_owned()], ..Names::default() };
+    let names = Names { websites: vec!["site.example".to_owned()], ..Names::default() };
     let stage = Stage::with(names, Vec::new()).await;
     let html = [("Content-Type", "text/html")];
     let put = request("PUT /stage/pub/a.html", "localhost", &html, "<script>steal()</script>");
@@ -244,10 +244,10 @@ async fn what_is_stored_acts_for_nobody_when_a_browser_shows_it() {
     }
     let index = stage.get("GET", "localhost", "/pub/").await;
     assert!(index.contains("Content-Security-Policy: default-src 'none'"), "{index}");
-    let website = stage.get("GET", "site.localhost", "/pub/a.html").await;
+    let website = stage.get("GET", "site.example", "/pub/a.html").await;
     assert!(status(&website) == "200" && !website.contains("Content-Security-Policy"), "{website}");
-    assert_eq!(status(&stage.get("GET", "site.localhost", "/-/metrics").await), "404");
+    assert_eq!(status(&stage.get("GET", "site.example", "/-/metrics").await), "404");
     let own = [("Sec-Fetch-Site", "same-origin")];
-    let write = stage.ask(&request("PUT /stage/pub/a.html", "site.localhost", &own, "")).await;
+    let write = stage.ask(&request("PUT /stage/pub/a.html", "site.example", &own, "")).await;
     assert!(status(&write) == "403" && write.contains("website_hosts"), "{write}");
 }
