@@ -4,15 +4,20 @@
 use std::sync::Arc;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use http::{HeaderMap, Method, header};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use http::{HeaderMap, Method, StatusCode, header};
+use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
+use super::api::Token;
 use super::refusal::Refusal;
+use super::response;
 use super::route::Route;
 use crate::model::{AccessKeyId, Credential, Permission};
 use crate::protocol::access::authorize;
 use crate::protocol::auth::{Credentials, Identity};
-use crate::protocol::request::{Context, Request};
+use crate::protocol::browser::is_from_browser;
+use crate::protocol::request::{Context, Request, Response};
 use crate::signature::SignedRequest;
 use crate::sigv4::Payload;
 
@@ -21,6 +26,15 @@ use crate::sigv4::Payload;
 pub(super) struct Caller {
     pub(super) identity: Identity,
     pub(super) payload: Payload,
+    /// The key pair, if it came by HTTP Basic, which browsers add by themselves.
+    by_password: Option<Arc<Credential>>,
+}
+
+impl Caller {
+    /// Whether a page may have a browser send this, password included.
+    fn is_page(&self, headers: &HeaderMap) -> bool {
+        self.by_password.is_some() && is_from_browser(headers)
+    }
 }
 
 /// Finds out who asks.
@@ -32,7 +46,11 @@ pub(super) fn authenticate(
     if let Some((id, secret)) = basic(request.headers()) {
         let holder = holder(credentials, &id, &secret)
             .ok_or_else(|| Refusal::Unauthenticated("the access key id or the secret is wrong".to_owned()))?;
-        return Ok(Caller { identity: Identity::holder(holder), payload: Payload::Unsigned });
+        return Ok(Caller {
+            identity: Identity::holder(holder.clone()),
+            payload: Payload::Unsigned,
+            by_password: Some(holder),
+        });
     }
     let signed = SignedRequest {
         method: request.method(),
@@ -50,7 +68,7 @@ pub(super) fn authenticate(
                 .to_owned(),
         ));
     }
-    Ok(Caller { identity: authenticated.identity, payload: authenticated.payload })
+    Ok(Caller { identity: authenticated.identity, payload: authenticated.payload, by_password: None })
 }
 
 /// The user and the password of HTTP Basic; nobody's, empty ones, if they do not read. RFC 7617.
@@ -88,18 +106,42 @@ pub(super) fn allow(identity: &Identity, route: &Route) -> Result<(), Refusal> {
     }
 }
 
-/// Refuses what another site makes a browser send, which adds the password that it remembers.
-pub(super) fn same_site(context: &Context, method: &Method, headers: &HeaderMap) -> Result<(), Refusal> {
-    if matches!(*method, Method::GET | Method::HEAD) {
+/// Where a page shows its token.
+const TOKEN_HEADER: &str = "x-understudy-token";
+
+/// Refuses a change that a browser sends with nothing but the password that it remembers: an object
+/// that is stored here and served as HTML could have it do so.
+///
+/// That another origin has it do so is refused for every face (`protocol::browser`).
+pub(super) fn page_has_token(caller: &Caller, method: &Method, headers: &HeaderMap) -> Result<(), Refusal> {
+    if matches!(*method, Method::GET | Method::HEAD) || !caller.is_page(headers) {
         return Ok(());
     }
-    let text = |name: &str| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
-    let foreign_site = text("sec-fetch-site").is_some_and(|site| !matches!(&*site, "same-origin" | "none"));
-    let own = format!("{}://{}", context.scheme, context.host);
-    let foreign_origin = text("origin").is_some_and(|origin| !origin.eq_ignore_ascii_case(&own));
-    if foreign_site || foreign_origin {
-        Err(Refusal::Forbidden("another site must not make a browser ask this".to_owned()))
-    } else {
-        Ok(())
+    let shown = headers.get(TOKEN_HEADER).map(http::HeaderValue::as_bytes).unwrap_or_default();
+    let expected = caller.by_password.as_deref().map(token).unwrap_or_default();
+    if bool::from(expected.as_bytes().ct_eq(shown)) {
+        return Ok(());
     }
+    Err(Refusal::Forbidden(format!(
+        "a page in a browser must show the header {TOKEN_HEADER}, which GET /-/api/v1/token gives to curl and other clients that are no browsers"
+    )))
+}
+
+/// Gives the token to whoever can show that no page asks.
+pub(super) fn token_for(caller: &Caller, headers: &HeaderMap) -> Result<Response, Refusal> {
+    match &caller.by_password {
+        Some(credential) if !is_from_browser(headers) => {
+            Ok(response::json(StatusCode::OK, &Token { token: token(credential) }))
+        }
+        Some(_) => Err(Refusal::Forbidden("no page in a browser is given a token".to_owned())),
+        None => Err(Refusal::Malformed("a signed request needs no token".to_owned())),
+    }
+}
+
+/// A MAC of the secret: it needs no memory, and ends with the key pair.
+fn token(credential: &Credential) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(credential.secret_key.expose().as_bytes())
+        .expect("HMAC takes keys of any length");
+    mac.update(b"understudy admin token");
+    hex::encode(mac.finalize().into_bytes())
 }

@@ -13,6 +13,13 @@ pub struct Objects {
     pub next: Option<String>,
 }
 
+/// `GET …/token`: what a page shows besides the password, in the header `x-understudy-token`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Token {
+    /// It holds as long as the key pair does.
+    pub token: String,
+}
+
 /// One line of a listing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListedObject {

@@ -31,6 +31,7 @@ use self::route::{Operation, Route, route};
 use crate::model::{BucketName, SnapshotName, Timestamp};
 use crate::protocol::auth::Credentials;
 use crate::protocol::body::{RequestBody, ResponseBody};
+use crate::protocol::browser;
 use crate::protocol::intake::{ChecksumsOf, Intake};
 use crate::protocol::meter::Meter;
 use crate::protocol::outcome::{Face, Outcome};
@@ -85,6 +86,14 @@ impl Service {
         outcome.attach(if head { response.map(|_| ResponseBody::empty()) } else { response })
     }
 
+    /// Answers a request that a browser must not have sent, without looking at what it asks.
+    pub fn refuse(&self, context: &Context, request: &Request, refused: &browser::Refused) -> Response {
+        let mut outcome = Outcome::begin(context, Face::Admin);
+        let response = Refusal::Forbidden(refused.to_string()).render(Some(&mut outcome));
+        let head = request.method() == Method::HEAD;
+        outcome.attach(if head { response.map(|_| ResponseBody::empty()) } else { response })
+    }
+
     /// Answers a request of somebody who has the data folder in hand: nothing is asked of him.
     pub async fn trusted(&self, request: Request, now: Timestamp) -> Response {
         let perform = async {
@@ -107,7 +116,10 @@ impl Service {
         outcome.operation = route.operation.name();
         outcome.bucket.clone_from(&route.bucket);
         access::allow(&caller.identity, &route)?;
-        access::same_site(context, request.method(), request.headers())?;
+        access::page_has_token(&caller, request.method(), request.headers())?;
+        if route.operation == Operation::GetToken {
+            return access::token_for(&caller, request.headers());
+        }
         self.perform(route, request, caller.payload, context.now).await
     }
 
@@ -135,6 +147,7 @@ impl Call<'_> {
             Operation::GetMetrics => Ok(metrics::get(self.service)),
             Operation::GetReceipt => receipt::get(self.service, self.now).await,
             Operation::ListUpstreams => Ok(upstreams::list(&self.service.view)),
+            Operation::GetToken => Err(Refusal::NotFound("the folder's owner needs no token".to_owned())),
             Operation::ListSnapshots => snapshots::list(self.service.view.store()).await,
             Operation::CreateSnapshot => {
                 let store = self.service.view.store();
@@ -162,6 +175,7 @@ impl Call<'_> {
             Operation::DiffSnapshots => snapshots::diff(store, name, &self.query).await,
             Operation::GetMetrics
             | Operation::GetReceipt
+            | Operation::GetToken
             | Operation::ListUpstreams
             | Operation::ListSnapshots
             | Operation::CreateSnapshot
@@ -181,6 +195,7 @@ impl Call<'_> {
         match operation {
             Operation::GetMetrics
             | Operation::GetReceipt
+            | Operation::GetToken
             | Operation::ListUpstreams
             | Operation::ListSnapshots
             | Operation::CreateSnapshot

@@ -12,6 +12,8 @@ pub(super) enum Operation {
     GetMetrics,
     /// What was done with the stage, and what it holds.
     GetReceipt,
+    /// What a page of ours shows besides the password, to be allowed to change things.
+    GetToken,
     /// How production is.
     ListUpstreams,
     /// What is stored here.
@@ -46,6 +48,7 @@ pub(super) enum Operation {
 const ROUTES: &[(&str, &str, Operation)] = &[
     ("GET", "/-/metrics", Operation::GetMetrics),
     ("GET", "/-/api/v1/receipt", Operation::GetReceipt),
+    ("GET", "/-/api/v1/token", Operation::GetToken),
     ("GET", "/-/api/v1/upstreams", Operation::ListUpstreams),
     ("GET", "/-/api/v1/buckets/{bucket}/objects", Operation::ListStored),
     ("GET", "/-/api/v1/buckets/{bucket}/tombstones", Operation::ListTombstones),
@@ -78,6 +81,7 @@ impl Operation {
         match self {
             Self::GetMetrics => "GetMetrics",
             Self::GetReceipt => "GetReceipt",
+            Self::GetToken => "GetToken",
             Self::ListUpstreams => "ListUpstreams",
             Self::ListStored => "ListStored",
             Self::ListTombstones => "ListTombstones",

@@ -173,24 +173,30 @@ async fn only_the_admin_permission_opens_it() {
 }
 
 #[tokio::test]
-async fn a_page_of_another_site_cannot_make_a_browser_ask() {
+async fn a_page_changes_nothing_with_the_password_that_its_browser_remembers() {
     let stage = Stage::start().await;
-    let credential = basic("all", SECRET);
-    for (name, value, status) in [
-        ("origin", "http://localhost:8000", 200),
-        ("origin", "https://localhost:8000", 403),
-        ("origin", "http://elsewhere.example", 403),
-        ("origin", "null", 403),
-        ("sec-fetch-site", "same-origin", 200),
-        ("sec-fetch-site", "none", 200),
-        ("sec-fetch-site", "cross-site", 403),
-        ("sec-fetch-site", "same-site", 403),
+    let password = basic("all", SECRET);
+    let token = stage.ask("GET /-/api/v1/token", "").await.json()["token"].as_str().expect("text").to_owned();
+    let of_another = stage.send("GET /-/api/v1/token", &[("authorization", &basic("one", SECRET))], "").await;
+    assert_eq!(of_another.status, StatusCode::FORBIDDEN, "it has no grant for the whole stage");
+    let page = ("sec-fetch-site", "same-origin");
+    let line = "POST /-/api/v1/buckets/stage/undelete";
+    for (headers, status) in [
+        (vec![], 200),
+        (vec![page], 403),
+        (vec![("origin", "http://localhost:8000")], 403),
+        (vec![("referer", "http://localhost:8000/stage/stored.html")], 403),
+        (vec![page, ("x-understudy-token", "")], 403),
+        (vec![page, ("x-understudy-token", "0000")], 403),
+        (vec![page, ("x-understudy-token", &token)], 200),
     ] {
-        let headers = [("authorization", credential.as_str()), (name, value)];
-        let line = "POST /-/api/v1/buckets/stage/undelete";
+        let headers: Vec<_> = [("authorization", password.as_str())].into_iter().chain(headers).collect();
         let answer = stage.send(line, &headers, "{\"keys\": [\"a\"]}").await;
-        assert_eq!(answer.status.as_u16(), status, "{name}: {value}: {}", answer.text);
+        assert_eq!(answer.status.as_u16(), status, "{headers:?}: {}", answer.text);
     }
+    let to_page = stage.send("GET /-/api/v1/token", &[("authorization", &password), page], "").await;
+    assert_eq!(to_page.status, StatusCode::FORBIDDEN, "{}", to_page.text);
+    assert!(!to_page.text.contains(&token));
 }
 
 #[tokio::test]

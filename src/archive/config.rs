@@ -1,6 +1,6 @@
 //! `[[archive]]`: which buckets stand behind which plain paths.
 
-use crate::model::BucketName;
+use crate::model::{BucketName, HostName, InvalidHostName};
 
 /// One tree of plain paths, and the buckets whose keys it shows.
 ///
@@ -21,10 +21,8 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidConfig {
     /// Not a host's name.
-    #[error(
-        "{0:?} is not a host for `archive`: write a name without scheme, port and path, such as \"ftp.stage.mozaws.net\""
-    )]
-    Host(String),
+    #[error(transparent)]
+    Host(#[from] InvalidHostName),
     /// Not a path that keys can be below.
     #[error(
         "{0:?} is not a path for `archive`: begin and end it with '/' and use A-Z a-z 0-9 - . _ ~ between, such as \"/pub/\""
@@ -63,7 +61,8 @@ impl Config {
         path: &str,
         buckets: Vec<BucketName>,
     ) -> Result<Self, InvalidConfig> {
-        let hosts = hosts.into_iter().map(read_host).collect::<Result<_, _>>()?;
+        let hosts = hosts.into_iter().map(|host| HostName::parse(&host).map(String::from));
+        let hosts = hosts.collect::<Result<_, _>>()?;
         if !is_tree(path) {
             return Err(InvalidConfig::Path(path.to_owned()));
         }
@@ -82,15 +81,6 @@ impl TryFrom<RawConfig> for Config {
     fn try_from(raw: RawConfig) -> Result<Self, InvalidConfig> {
         Self::new(raw.hosts, &raw.path, raw.buckets)
     }
-}
-
-fn read_host(text: String) -> Result<String, InvalidConfig> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-    let host = text.trim_end_matches('.');
-    if host.is_empty() || !host.bytes().all(allowed) {
-        return Err(InvalidConfig::Host(text));
-    }
-    Ok(host.to_ascii_lowercase())
 }
 
 fn is_tree(path: &str) -> bool {

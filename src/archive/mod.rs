@@ -30,10 +30,10 @@ use crate::model::{BucketName, Grant, Permission};
 use crate::protocol::access::authorize;
 use crate::protocol::auth::Identity;
 use crate::protocol::body::ResponseBody;
-use crate::protocol::miss;
 use crate::protocol::outcome::{Answered, Face, Outcome};
 use crate::protocol::request::{Context, Request, Response};
 use crate::protocol::trouble::Trouble;
+use crate::protocol::{browser, miss};
 use crate::store;
 use crate::view::View;
 
@@ -75,6 +75,15 @@ impl Service {
     /// Puts the face together.
     pub fn new(inner: Inner) -> Self {
         Self(Arc::new(inner))
+    }
+
+    /// Answers a request that a browser must not have sent, without looking at what it asks.
+    pub fn refuse(&self, context: &Context, request: &Request, refused: &browser::Refused) -> Response {
+        let mut outcome = Outcome::begin(context, Face::Archive);
+        outcome.answered = Answered::Refused;
+        let response = page::words(StatusCode::FORBIDDEN, &refused.to_string());
+        let head = request.method() == Method::HEAD;
+        outcome.attach(if head { response.map(|_| ResponseBody::empty()) } else { response })
     }
 
     /// Answers one request, whatever it is, and has it logged when the answer has gone out.

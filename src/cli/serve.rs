@@ -228,6 +228,7 @@ fn faces(
         admin,
         view,
         archive_hosts,
+        names: settings.server.names.clone(),
         trusted_proxies: settings.server.trusted_proxies.clone(),
         stall_timeout: settings.server.limits.stall_timeout,
         seed: u64::from_ne_bytes(seed),

@@ -23,7 +23,7 @@ enum Kind {
 }
 
 /// Variables that set one key, and where it stands.
-const SINGLE: [(&str, Kind, &str, &str); 12] = [
+const SINGLE: [(&str, Kind, &str, &str); 14] = [
     ("UNDERSTUDY_DATA_DIR", Kind::Text, "server", "data_dir"),
     ("UNDERSTUDY_EPHEMERAL", Kind::Switch, "server", "ephemeral"),
     ("UNDERSTUDY_ANONYMOUS", Kind::Text, "server", "anonymous"),
@@ -32,6 +32,8 @@ const SINGLE: [(&str, Kind, &str, &str); 12] = [
     ("UNDERSTUDY_BASE_DOMAINS", Kind::List, "server", "base_domains"),
     ("UNDERSTUDY_REGION", Kind::Text, "server", "region"),
     ("UNDERSTUDY_TRUSTED_PROXIES", Kind::List, "server", "trusted_proxies"),
+    ("UNDERSTUDY_HOSTS", Kind::List, "server", "hosts"),
+    ("UNDERSTUDY_WEBSITE_HOSTS", Kind::List, "server", "website_hosts"),
     ("UNDERSTUDY_UNDER_TEST", Kind::List, "release", "under_test"),
     ("UNDERSTUDY_UPSTREAM_CA_FILE", Kind::Text, "upstream", "ca_file"),
     ("UNDERSTUDY_CACHE_MAX_SIZE", Kind::Text, "cache", "max_size"),

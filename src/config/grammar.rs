@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::listen::Listen;
 use super::production::{CacheTable, UpstreamTable};
 use super::units::{Size, Span};
-use crate::model::{AccessKeyId, BucketName, Grant, Owner, Permission, SecretKey};
+use crate::model::{AccessKeyId, BucketName, Grant, HostName, Owner, Permission, SecretKey};
 use crate::server::Cidr;
 use crate::store::{self, Durability};
 use crate::{archive, fallback, protocol, s3, server};
@@ -51,6 +51,8 @@ pub(super) struct ServerTable {
     pub(super) base_domains: Vec<String>,
     pub(super) region: String,
     pub(super) trusted_proxies: Vec<Cidr>,
+    pub(super) hosts: Vec<HostName>,
+    pub(super) website_hosts: Vec<HostName>,
 }
 
 /// `[limits]`: what clients may use up, and what is left free.
@@ -126,6 +128,8 @@ impl Default for ServerTable {
             base_domains: s3.base_domains,
             region: s3.region,
             trusted_proxies: server.trusted_proxies,
+            hosts: Vec::new(),
+            website_hosts: Vec::new(),
         }
     }
 }

@@ -16,7 +16,8 @@ use super::layer::{Effective, Entry, Place, entries};
 use super::listen::Listen;
 use super::origin::Origin;
 use crate::fallback::{self, Fallback};
-use crate::model::{BucketName, Credential, Grant};
+use crate::model::{BucketName, Credential, Grant, HostName};
+use crate::protocol::browser;
 use crate::{archive, protocol, s3, server, store, upstream, view};
 
 /// Everything that the server needs to be told.
@@ -96,6 +97,18 @@ impl Settings {
             rules.push((bucket.name, bucket.fallback));
         }
         let fallback = Fallback::new(rules, release, |name| environment.get(name).cloned())?;
+        let archive = if archive.is_empty() { vec![archive::Config::default()] } else { archive };
+        let names = browser::Names {
+            strict: !server.hosts.is_empty(),
+            hosts: archive
+                .iter()
+                .flat_map(archive::Config::hosts)
+                .cloned()
+                .chain(texts(&server.hosts))
+                .collect(),
+            domains: lowercase(&server.base_domains),
+            websites: texts(&server.website_hosts).collect(),
+        };
         let mut settings = Self {
             store: limits.store(&server),
             limits: limits.bodies(),
@@ -104,9 +117,10 @@ impl Settings {
                 listen: server.listen.socket_address(),
                 tls,
                 trusted_proxies: server.trusted_proxies,
+                names,
                 limits: limits.server(),
             },
-            archive: if archive.is_empty() { vec![archive::Config::default()] } else { archive },
+            archive,
             fallback: Arc::new(fallback),
             upstream: upstream.config(),
             cache: cache.config(),
@@ -271,6 +285,10 @@ fn tls(effective: &Effective, server: &ServerTable) -> Result<Option<server::Tls
         (Some(_), None) => half("tls_cert", "tls_key"),
         (None, Some(_)) => half("tls_key", "tls_cert"),
     }
+}
+
+fn texts(names: &[HostName]) -> impl Iterator<Item = String> {
+    names.iter().map(ToString::to_string)
 }
 
 fn lowercase(names: &[String]) -> Vec<String> {

@@ -31,11 +31,12 @@ use http::{HeaderValue, Method};
 pub use self::service_account::{MintError, Minted, NewAccount, ServiceAccounts, mint};
 
 use self::call::Call;
-use self::error::Error;
+use self::error::{Error, Reason};
 use self::fields::FieldMask;
 use self::route::Operation;
 use self::sessions::Sessions;
 use crate::model::Grant;
+use crate::protocol::browser;
 use crate::protocol::outcome::{Face, Outcome};
 use crate::protocol::query::Query;
 use crate::protocol::request::{Context, Request, Response};
@@ -106,16 +107,14 @@ impl Service {
         let mut outcome = Outcome::begin(context, Face::Gcs);
         let head = request.method() == Method::HEAD;
         let answer = self.answer(context, request, &mut outcome).await;
-        let mut response = answer.unwrap_or_else(|error| {
-            error.note(&mut outcome);
-            error.render()
-        });
-        response::insert(response.headers_mut(), "x-guploader-uploadid", context.request_id);
-        response.headers_mut().insert("server", HeaderValue::from_static("UploadServer"));
-        if head {
-            response = response::without_body(response);
-        }
-        outcome.attach(response)
+        finished(context, head, answer, outcome)
+    }
+
+    /// Answers a request that a browser must not have sent, without looking at what it asks.
+    pub fn refuse(&self, context: &Context, request: &Request, refused: &browser::Refused) -> Response {
+        let error = Error::with_message(Reason::Forbidden, refused.to_string());
+        let head = request.method() == Method::HEAD;
+        finished(context, head, Err(error), Outcome::begin(context, Face::Gcs))
     }
 
     async fn answer(
@@ -136,6 +135,25 @@ impl Service {
         let call = Call { service: self, context, identity, query, headers, body, mask, outcome };
         op::run(operation, call).await
     }
+}
+
+/// An answer with the headers that Google sends with all of them, and its event for the log.
+fn finished(
+    context: &Context,
+    head: bool,
+    answer: Result<Response, Error>,
+    mut outcome: Outcome,
+) -> Response {
+    let mut response = answer.unwrap_or_else(|error| {
+        error.note(&mut outcome);
+        error.render()
+    });
+    response::insert(response.headers_mut(), "x-guploader-uploadid", context.request_id);
+    response.headers_mut().insert("server", HeaderValue::from_static("UploadServer"));
+    if head {
+        response = response::without_body(response);
+    }
+    outcome.attach(response)
 }
 
 fn note(operation: &Operation, outcome: &mut Outcome) {

@@ -11,6 +11,7 @@ mod condition;
 mod credential;
 mod etag;
 mod glob;
+mod host_name;
 mod metadata;
 mod object_key;
 mod snapshot_name;
@@ -28,6 +29,7 @@ pub use credential::{
 };
 pub use etag::{ETag, InvalidETag};
 pub use glob::{Glob, InvalidGlob};
+pub use host_name::{HostName, InvalidHostName};
 pub use metadata::{InvalidMetadata, Metadata, SystemHeader};
 pub use object_key::{InvalidObjectKey, ObjectKey};
 pub use snapshot_name::{InvalidSnapshotName, PRESENT, SnapshotName};

@@ -6,7 +6,7 @@
 use http::HeaderMap;
 
 use crate::model::{AccessKeyId, SecretKey, Timestamp};
-use crate::signature::{SignatureError, SignedRequest, shortened};
+use crate::signature::{Query, SignatureError, SignedRequest, shortened};
 use crate::sigv4::{Payload, unsigned_payload};
 use crate::{sigv2, sigv4};
 
@@ -36,6 +36,13 @@ pub struct Verified {
 }
 
 impl Presented {
+    /// Whether a raw query claims to be signed, well or badly: [`Presented::read`] then refuses what
+    /// does not hold, and never takes it for anonymous.
+    pub fn is_in_query(raw: &str) -> bool {
+        let query = Query::parse(raw);
+        sigv4::QueryAuth::is_in(&query) || sigv2::QueryAuth::is_in(&query)
+    }
+
     /// Reads what a request presents; what is malformed is refused with S3's code for it.
     pub fn read(request: &SignedRequest<'_>) -> Result<Self, SignatureError> {
         let query = request.query();

@@ -21,14 +21,14 @@ use std::sync::Arc;
 use http::{HeaderValue, Method};
 
 use self::call::Call;
-use self::error::Error;
+use self::error::{Code, Error};
 use self::operation::Operation;
 use self::route::{Route, Target};
 use crate::model::Grant;
 use crate::protocol::auth::{Authenticated, Credentials};
-use crate::protocol::client;
 use crate::protocol::outcome::{Face, Outcome};
 use crate::protocol::request::{Context, Request, Response};
+use crate::protocol::{browser, client};
 use crate::signature::SignedRequest;
 use crate::view::View;
 
@@ -94,21 +94,14 @@ impl Service {
         let resource = request.uri().path().to_owned();
         let head = request.method() == Method::HEAD;
         let answer = self.answer(context, request, &mut outcome).await;
-        let mut response = answer.unwrap_or_else(|error| {
-            error.note(&mut outcome);
-            error.render(&resource, context.request_id)
-        });
-        response::insert(response.headers_mut(), "x-amz-request-id", context.request_id);
-        response::insert(
-            response.headers_mut(),
-            "x-amz-id-2",
-            format_args!("{}/understudy", context.request_id),
-        );
-        response.headers_mut().insert("server", HeaderValue::from_static("AmazonS3"));
-        if head {
-            response = response::without_body(response);
-        }
-        outcome.attach(response)
+        finished(context, (&resource, head), answer, outcome)
+    }
+
+    /// Answers a request that a browser must not have sent, without looking at what it asks.
+    pub fn refuse(&self, context: &Context, request: &Request, refused: &browser::Refused) -> Response {
+        let error = Error::with_message(Code::AccessDenied, refused.to_string());
+        let about = (request.uri().path(), request.method() == Method::HEAD);
+        finished(context, about, Err(error), Outcome::begin(context, Face::S3))
     }
 
     async fn answer(
@@ -177,6 +170,26 @@ impl Service {
         };
         Ok(self.0.credentials.authenticate(&signed, context.now)?)
     }
+}
+
+/// An answer with the headers that S3 sends with all of them, and its event for the log.
+fn finished(
+    context: &Context,
+    (resource, head): (&str, bool),
+    answer: Result<Response, Error>,
+    mut outcome: Outcome,
+) -> Response {
+    let mut response = answer.unwrap_or_else(|error| {
+        error.note(&mut outcome);
+        error.render(resource, context.request_id)
+    });
+    response::insert(response.headers_mut(), "x-amz-request-id", context.request_id);
+    response::insert(response.headers_mut(), "x-amz-id-2", format_args!("{}/understudy", context.request_id));
+    response.headers_mut().insert("server", HeaderValue::from_static("AmazonS3"));
+    if head {
+        response = response::without_body(response);
+    }
+    outcome.attach(response)
 }
 
 fn note_target(route: &Route, outcome: &mut Outcome) {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::cidr::Cidr;
+use crate::protocol::browser::Names;
 
 /// How the server listens and what it puts up with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// Whose word about client, host and scheme is taken.
     pub trusted_proxies: Vec<Cidr>,
+    /// The names by which the server is addressed.
+    pub names: Names,
     /// What a client may use up.
     pub limits: Limits,
 }
@@ -50,6 +53,7 @@ impl Default for Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8000)),
             tls: None,
             trusted_proxies: Vec::new(),
+            names: Names::default(),
             limits: Limits::default(),
         }
     }

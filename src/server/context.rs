@@ -12,6 +12,7 @@ use super::connection::Arrival;
 use super::forwarded;
 use crate::clock::Clock;
 use crate::protocol::body::ByteCount;
+use crate::protocol::browser::Way;
 use crate::protocol::meter::Meter;
 use crate::protocol::request::{Context, RequestIds};
 use crate::upstream::Hops;
@@ -33,6 +34,18 @@ pub(super) struct Contexts {
 }
 
 impl Contexts {
+    /// How a request arrives: what a trusted proxy passes on may come over loopback too.
+    pub(super) fn way(&self, arrival: Arrival) -> Way {
+        let peer = arrival.peer.ip().to_canonical();
+        if self.trusted_proxies.iter().any(|range| range.contains(peer)) {
+            Way::Proxy
+        } else if peer.is_loopback() {
+            Way::Loopback
+        } else {
+            Way::Network
+        }
+    }
+
     /// Makes the context of a request that arrives now.
     ///
     /// Where a trusted proxy says that the client asked another host, or an absolute request target

@@ -5,7 +5,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use http::{Request, StatusCode, header};
+use http::{HeaderMap, Request, StatusCode, header};
 use hyper::body::Incoming;
 use serde_json::json;
 
@@ -19,7 +19,9 @@ use crate::admin;
 use crate::archive;
 use crate::clock::Clock;
 use crate::gcs;
+use crate::protocol;
 use crate::protocol::body::receive;
+use crate::protocol::browser::{Asked, Names, Refused};
 use crate::protocol::meter::Meter;
 use crate::protocol::outcome::{self, Answered, Outcome};
 use crate::protocol::request::{Context, RequestIds, Response};
@@ -38,6 +40,7 @@ struct Inner {
     dockerflow: Dockerflow,
     contexts: Contexts,
     archive_hosts: Vec<String>,
+    names: Names,
     stall_timeout: std::time::Duration,
 }
 
@@ -55,6 +58,8 @@ pub struct Parts {
     pub view: View,
     /// Hosts, in lower case, whose every path is the archive's.
     pub archive_hosts: Vec<String>,
+    /// The names by which the server is addressed.
+    pub names: Names,
     /// Whose word about client, host and scheme is taken.
     pub trusted_proxies: Vec<Cidr>,
     /// Time in which a client that sends a body must make any progress.
@@ -84,13 +89,15 @@ impl Faces {
             dockerflow: Dockerflow::new(parts.view),
             contexts,
             archive_hosts: parts.archive_hosts,
+            names: parts.names,
             stall_timeout: parts.stall_timeout,
         }))
     }
 
     /// Answers one request.
     pub async fn answer(self, arrival: Arrival, request: Request<Incoming>) -> Response {
-        let Inner { s3, gcs, archive, admin, dockerflow, contexts, archive_hosts, stall_timeout } = &*self.0;
+        let Inner { s3, gcs, archive, admin, dockerflow, contexts, archive_hosts, names, stall_timeout } =
+            &*self.0;
         let (mut parts, body) = request.into_parts();
         let context = match contexts.begin(arrival, &mut parts) {
             Ok(context) => context,
@@ -119,7 +126,25 @@ impl Faces {
             bucket_in_host: s3.has_bucket_in_host(context.host.as_str()),
             path: request.uri().path(),
         };
-        let response = match select(address, archive_hosts) {
+        let website = names.is_website(context.host.host());
+        let face = match select(address, archive_hosts) {
+            // A stored page that runs scripts must not share its origin with the stage's own pages.
+            Face::Admin if website => Face::Reserved,
+            face => face,
+        };
+        let asked = Asked {
+            context: &context,
+            method: request.method(),
+            headers: request.headers(),
+            presigned: if face == Face::S3 { request.uri().query().unwrap_or_default() } else { "" },
+            way: contexts.way(arrival),
+        };
+        if let Err(refused) = names.check(asked)
+            && let Some(response) = self.refuse(face, &context, &request, &refused)
+        {
+            return named(closed_after(response, expects, &delivery));
+        }
+        let mut response = match face {
             Face::S3 => s3.call(&context, request).await,
             Face::Archive => archive.call(&context, request).await,
             Face::Dockerflow(endpoint) => {
@@ -133,8 +158,38 @@ impl Faces {
                 logged(&context, "Reserved", document(StatusCode::NOT_FOUND, error_text(message)))
             }
         };
+        if !website {
+            sandbox(response.headers_mut());
+        }
         named(closed_after(response, expects, &delivery))
     }
+
+    /// The refusal of a request that a browser must not have sent. Health and version are everybody's,
+    /// and change nothing.
+    fn refuse(
+        &self,
+        face: Face,
+        context: &Context,
+        request: &protocol::request::Request,
+        refused: &Refused,
+    ) -> Option<Response> {
+        match face {
+            Face::S3 => Some(self.0.s3.refuse(context, request, refused)),
+            Face::Gcs => Some(self.0.gcs.refuse(context, request, refused)),
+            Face::Archive => Some(self.0.archive.refuse(context, request, refused)),
+            Face::Admin => Some(self.0.admin.refuse(context, request, refused)),
+            Face::Dockerflow(_) | Face::Reserved => None,
+        }
+    }
+}
+
+/// Keeps what a browser shows from acting for the stage: a stored page runs no script, is of no
+/// origin, and is HTML only if its type says so. Pages of ours say what they need themselves.
+///
+/// CSP 3, `sandbox`; Fetch, `X-Content-Type-Options`.
+fn sandbox(headers: &mut HeaderMap) {
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(header::HeaderValue::from_static("sandbox"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, header::HeaderValue::from_static("nosniff"));
 }
 
 /// Says that the connection ends where the next request could not be told from this one's body: it

@@ -32,6 +32,7 @@ const NAMES: &[&str] = &[
     "Content-Language",
     "Content-Length",
     "Content-Range",
+    "Content-Security-Policy",
     "Content-Type",
     "Date",
     "ETag",
@@ -42,6 +43,7 @@ const NAMES: &[&str] = &[
     "Server",
     "Vary",
     "WWW-Authenticate",
+    "X-Content-Type-Options",
 ];
 
 /// What a response must carry for its names to go out in the right case.

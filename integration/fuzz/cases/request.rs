@@ -90,6 +90,7 @@ fn faces(view: View) -> Faces {
         }),
         view,
         archive_hosts: vec!["archive.example".to_owned()],
+        names: understudy::protocol::browser::Names::default(),
         trusted_proxies: Vec::new(),
         stall_timeout: std::time::Duration::from_mins(1),
         seed: 1,

@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::fallback::Fallback;
 use crate::model::{BucketName, Grant, Owner};
 use crate::protocol::auth::Credentials;
+use crate::protocol::browser::Names;
 use crate::server::{Cidr, Config, Listener};
 use crate::store::{NewBucket, Options, Store};
 use crate::view::View;
@@ -26,6 +27,11 @@ struct Stage {
 impl Stage {
     /// A server on which everybody may do everything, behind a proxy on this machine.
     async fn start() -> Self {
+        Self::with(Names::default(), vec![Cidr::parse("127.0.0.1").expect("a range")]).await
+    }
+
+    /// A server that browsers on this machine reach by these names.
+    async fn with(names: Names, trusted_proxies: Vec<Cidr>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let store = Store::open(Options::new(folder.path())).expect("an empty folder");
         let name = BucketName::parse("stage").expect("a name");
@@ -64,7 +70,8 @@ impl Stage {
             }),
             view,
             archive_hosts: vec!["archive.example".to_owned()],
-            trusted_proxies: vec![Cidr::parse("127.0.0.1").expect("a range")],
+            names,
+            trusted_proxies,
             stall_timeout: std::time::Duration::from_mins(1),
             seed: 1,
             clock: Clock::System,
@@ -162,4 +169,85 @@ async fn a_store_that_is_gone_fails_the_heartbeat_but_not_the_load_balancers() {
     let answer = stage.get("GET", "x", "/__heartbeat__").await;
     assert!(status(&answer) == "503" && answer.contains("\"store\":\"error\""), "{answer}");
     assert_eq!(status(&stage.get("GET", "x", "/__lbheartbeat__").await), "200");
+}
+
+/// A request with a head of these lines, and a body.
+fn request(line: &str, host: &str, headers: &[(&str, &str)], body: &str) -> String {
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let length = body.len();
+    format!(
+        "{line} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
+    )
+}
+
+#[tokio::test]
+async fn a_page_of_another_site_writes_to_no_face() {
+    let stage = Stage::with(Names::default(), Vec::new()).await;
+    let put = request("PUT /stage/kept", "localhost", &[], "kept");
+    assert_eq!(status(&stage.ask(&put).await), "200");
+    let insert = "POST /upload/storage/v1/b/stage/o?uploadType=media&name=kept";
+    let batch = "--b\r\nContent-Type: application/http\r\n\r\nDELETE /storage/v1/b/stage/o/kept HTTP/1.1\r\n\r\n\r\n--b--\r\n";
+    for page in
+        [("Origin", "https://elsewhere.example"), ("Origin", "null"), ("Sec-Fetch-Site", "cross-site")]
+    {
+        for (line, kind, body, told) in [
+            ("PUT /stage/kept", "text/plain", "changed", "<Code>AccessDenied</Code>"),
+            ("POST /stage?delete", "text/plain", "<Delete/>", "<Code>AccessDenied</Code>"),
+            ("DELETE /stage/kept", "text/plain", "", "<Code>AccessDenied</Code>"),
+            (insert, "text/plain", "changed", "\"reason\":\"forbidden\""),
+            ("POST /batch/storage/v1", "multipart/form-data; boundary=b", batch, "\"reason\":\"forbidden\""),
+            ("POST /storage/v1/b/stage/o/kept/rewriteTo/b/stage/o/k", "text/plain", "", "forbidden"),
+            ("POST /storage/v1/b/stage/o/kept/compose", "text/plain", "{}", "forbidden"),
+            ("POST /-/api/v1/snapshots", "text/plain", "{}", "\"error\""),
+        ] {
+            let answer = stage.ask(&request(line, "localhost", &[page, ("Content-Type", kind)], body)).await;
+            assert_eq!(status(&answer), "403", "{line} {page:?}: {answer}");
+            assert!(answer.contains(told), "{line}: {answer}");
+            assert!(answer.contains("another site"), "{line}: {answer}");
+        }
+    }
+    assert!(stage.get("GET", "localhost", "/stage/kept").await.ends_with("\r\n\r\nkept"));
+}
+
+#[tokio::test]
+async fn a_name_that_an_attacker_rebinds_reads_nothing() {
+    let stage = Stage::with(Names::default(), Vec::new()).await;
+    let put = request("PUT /stage/pub/a", "localhost", &[], "private");
+    assert_eq!(status(&stage.ask(&put).await), "200");
+    for path in ["/stage/pub/a", "/pub/a", "/pub/", "/storage/v1/b/stage/o", "/", "/-/metrics"] {
+        let answer = stage.get("GET", "rebound.attacker.dev:8000", path).await;
+        assert!(status(&answer) == "403" && answer.contains("server.hosts"), "{path}: {answer}");
+    }
+    for path in ["/__lbheartbeat__", "/__heartbeat__", "/__version__"] {
+        let answer = stage.get("GET", "rebound.attacker.dev:8000", path).await;
+        assert_eq!(status(&answer), "200", "load balancers ask by any name: {path}");
+    }
+    let known = Names { hosts: vec!["stage.mozilla.dev".to_owned()], ..Names::default() };
+    let stage = Stage::with(known, Vec::new()).await;
+    assert_eq!(status(&stage.get("GET", "stage.mozilla.dev", "/stage").await), "200");
+    assert_eq!(status(&stage.get("GET", "other.mozilla.dev", "/stage").await), "403");
+}
+
+#[tokio::test]
+async fn what_is_stored_acts_for_nobody_when_a_browser_shows_it() {
+    let names = Names { websites: vec!["site.example".to_owned()], ..Names::default() };
+    let stage = Stage::with(names, Vec::new()).await;
+    let html = [("Content-Type", "text/html")];
+    let put = request("PUT /stage/pub/a.html", "localhost", &html, "<script>steal()</script>");
+    assert_eq!(status(&stage.ask(&put).await), "200");
+    for path in ["/stage/pub/a.html", "/pub/a.html", "/storage/v1/b/stage/o/pub%2Fa.html?alt=media"] {
+        for method in ["GET", "HEAD"] {
+            let answer = stage.get(method, "localhost", path).await;
+            assert!(answer.contains("Content-Security-Policy: sandbox\r\n"), "{method} {path}: {answer}");
+            assert!(answer.contains("X-Content-Type-Options: nosniff\r\n"), "{method} {path}: {answer}");
+        }
+    }
+    let index = stage.get("GET", "localhost", "/pub/").await;
+    assert!(index.contains("Content-Security-Policy: default-src 'none'"), "{index}");
+    let website = stage.get("GET", "site.example", "/pub/a.html").await;
+    assert!(status(&website) == "200" && !website.contains("Content-Security-Policy"), "{website}");
+    assert_eq!(status(&stage.get("GET", "site.example", "/-/metrics").await), "404");
+    let own = [("Sec-Fetch-Site", "same-origin")];
+    let write = stage.ask(&request("PUT /stage/pub/a.html", "site.example", &own, "")).await;
+    assert!(status(&write) == "403" && write.contains("website_hosts"), "{write}");
 }

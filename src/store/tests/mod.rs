@@ -194,12 +194,14 @@ impl Fixture {
         self.files_become(files).await;
     }
 
-    /// Waits until nothing is garbage any more.
+    /// Waits until nothing is garbage any more and the files of what was are gone.
     pub(super) async fn swept(&self) {
         let count = |connection: &rusqlite::Connection| {
             Ok(connection.query_row("SELECT count(*) FROM garbage", [], |row| row.get::<_, i64>(0))?)
         };
         eventually(|| self.store.0.shared.readers.read(count).expect("the index answers") == 0).await;
+        // The sweep holds this from when the rows go until the files do.
+        drop(self.store.0.shared.snapshots.lock().expect("no other thread panicked"));
     }
 }
 
