@@ -5,7 +5,7 @@
 //! index.sqlite  and its -wal and -shm
 //! staging/      bodies on their way in
 //! blobs/xx/     bodies that rows name; xx are the last two digits of the name
-//! blobs/index.mark  how far the index has come: see `mark`
+//! blobs.mark    which index the blobs belong to, and how far it has come: see `mark`
 //! quarantine/   what was found among the blobs and the index cannot have known
 //! snapshots/    copies of the index, each named NAME.sqlite
 //! ```
@@ -157,7 +157,7 @@ impl Folder {
 
     /// Where it is noted how far the index has come.
     pub(super) fn mark(&self) -> PathBuf {
-        self.blobs().join("index.mark")
+        self.root.join("blobs.mark")
     }
 
     /// Where what the index cannot have known is moved to.

@@ -1,4 +1,4 @@
-//! `blobs/index.mark`: which index the blobs belong to, and how far it had come.
+//! `blobs.mark`: which index the blobs belong to, and how far it had come.
 //!
 //! The index and the blobs are one thing in two places, and people move files: they put an older copy of
 //! the index back, or remove its log, which held the last writes. An index like that does not name all
@@ -275,7 +275,7 @@ impl Mark {
 
 /// Makes the file, whole or not at all.
 fn create(folder: &Folder, path: &Path, text: &str) -> io::Result<File> {
-    let partial = path.with_extension("partial");
+    let partial = path.with_extension("mark.partial");
     match fs::remove_file(&partial) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -286,7 +286,7 @@ fn create(folder: &Folder, path: &Path, text: &str) -> io::Result<File> {
         file.sync_data()?;
     }
     fs::rename(&partial, path)?;
-    folder.sync_folder(&folder.blobs())?;
+    folder.sync_folder(folder.root())?;
     Ok(file)
 }
 

@@ -6,6 +6,7 @@ mod content;
 mod failures;
 mod folder;
 mod fsck;
+mod identity;
 mod imports;
 mod in_memory;
 mod inventory;
@@ -180,8 +181,7 @@ impl Fixture {
         let count = |folder: &std::path::Path| std::fs::read_dir(folder).expect("a folder").count();
         let blobs = self.folder.path().join("blobs");
         let shelves = std::fs::read_dir(blobs).expect("a folder").filter_map(Result::ok);
-        let shelves = shelves.map(|shelf| shelf.path()).filter(|path| path.is_dir());
-        shelves.map(|shelf| count(&shelf)).sum::<usize>() + count(&self.folder.path().join("staging"))
+        shelves.map(|shelf| count(&shelf.path())).sum::<usize>() + count(&self.folder.path().join("staging"))
     }
 
     /// Waits until there are so many files.
