@@ -12,7 +12,9 @@ use super::flags;
 use super::print;
 use super::serve::data_dir;
 use crate::config::{Environment, Settings};
-use crate::store::fsck::{Check, Progress, Report, run as check_folder};
+use crate::store::fsck::{
+    Accepted, Check, Progress, Report, accept_index, empty_quarantine, run as check_folder,
+};
 
 /// The arguments of `fsck`.
 #[derive(Debug, Args)]
@@ -24,7 +26,8 @@ open the folder any more then.
 
 Examples:
   understudy fsck --data-dir understudy-data
-  understudy fsck --repair --json")]
+  understudy fsck --repair --json
+  understudy fsck --accept-older-index     after a backup of the index was put back")]
 pub(super) struct Arguments {
     /// Remove what nothing refers to, and take objects out of service whose bytes are gone or wrong
     #[arg(long)]
@@ -32,6 +35,13 @@ pub(super) struct Arguments {
     /// Compare sizes only, without reading every byte
     #[arg(long)]
     quick: bool,
+    /// Take an index that is older than what the folder last held, or another stage's, or without its log;
+    /// blobs that it does not name are moved to quarantine/
+    #[arg(long)]
+    accept_older_index: bool,
+    /// Remove for good what earlier checks and starts have moved to quarantine/
+    #[arg(long)]
+    empty_quarantine: bool,
     /// The report as JSON
     #[arg(long)]
     json: bool,
@@ -65,6 +75,18 @@ fn checked(arguments: &Arguments, environment: &Environment) -> Result<Report, F
             "there is no data folder {}: name one with --data-dir",
             folder.display()
         )));
+    }
+    if arguments.accept_older_index {
+        match accept_index(&folder)? {
+            Some(Accepted { doubt, moved }) => complain(&format!(
+                "understudy: the index is taken as it is, although {doubt}; {moved} files were moved to quarantine/"
+            )),
+            None => complain("understudy: the index is the one that the folder was last served with"),
+        }
+    }
+    if arguments.empty_quarantine {
+        let removed = empty_quarantine(&folder)?;
+        complain(&format!("understudy: {} files were removed from quarantine/", removed.len()));
     }
     let check = Check { repair: arguments.repair, verify_digests: !arguments.quick };
     let bar = std::io::stderr().is_terminal().then(ProgressBar::new_spinner);
@@ -100,6 +122,7 @@ fn json_text(report: &Report) -> String {
 
 fn text(report: &Report, repair: bool) -> String {
     let mut lines: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
+    lines.extend(report.quarantined.iter().map(|file| format!("{}: {} bytes", file.file, file.bytes)));
     let checked = format!(
         "{} objects, {} blobs, {}",
         HumanCount(report.objects),
@@ -111,5 +134,12 @@ fn text(report: &Report, repair: bool) -> String {
         (found, true) => format!("{found} found, {} repaired: {checked}", report.repaired),
         (found, false) => format!("{found} found; --repair puts right what can be: {checked}"),
     });
+    if !report.quarantined.is_empty() {
+        lines.push(format!(
+            "{} files with {} are in quarantine: this index cannot have known them; --empty-quarantine removes them",
+            HumanCount(report.quarantined.len() as u64),
+            HumanBytes(report.quarantined.iter().map(|file| file.bytes).sum())
+        ));
+    }
     lines.join("\n") + "\n"
 }

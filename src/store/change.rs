@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension as _, Params, Row};
 
 use super::blob::BlobFile;
 use super::error::Error;
-use super::open::PAGE_BYTES;
+use super::folder::NAMES_AHEAD;
+use super::mark::Mark;
+use super::open::{PAGE_BYTES, copy_whole_log};
 use super::shared::Shared;
 use super::sweep::{self, Swept};
 use super::tally::{self, Counted, Tally};
@@ -32,6 +36,11 @@ pub(super) struct Change {
     sequence: u64,
     /// The last one that is on disk.
     committed: u64,
+    mark: Mark,
+    /// How many rows had been changed when the group began.
+    changes: u64,
+    /// How many names of files the index knows that this process may give out.
+    names: u64,
     /// When the first content that this group gave up became garbage.
     garbage: Option<u64>,
     /// What the group has counted, and which upstream each was about.
@@ -51,13 +60,16 @@ pub(super) struct Change {
 
 impl Change {
     /// The writing connection of a store.
-    pub(super) fn new(connection: Connection, shared: Arc<Shared>, settings: Settings) -> Self {
+    pub(super) fn new(connection: Connection, shared: Arc<Shared>, settings: Settings, mark: Mark) -> Self {
         Self {
             connection,
             shared,
             settings,
             sequence: settings.sequence,
             committed: settings.sequence,
+            mark,
+            changes: 0,
+            names: NAMES_AHEAD,
             garbage: None,
             counted: Vec::new(),
             gathered: Tally::default(),
@@ -74,6 +86,7 @@ impl Change {
         self.counted.clear();
         self.gathered = Tally::default();
         self.broken = None;
+        self.changes = self.connection.total_changes();
         self.execute(statement::BEGIN, []).map(drop).map_err(|error| self.shared.folder.explain_index(error))
     }
 
@@ -160,9 +173,53 @@ impl Change {
         if self.sequence != self.committed {
             self.execute(statement::WRITE_SEQUENCE, [i64_of(self.sequence)])?;
         }
+        let names = self.extend_run()?;
+        let is_changed = self.connection.total_changes() != self.changes;
+        let commits = self.mark.commits() + u64::from(is_changed);
+        if is_changed {
+            self.execute(statement::WRITE_COMMITS, [i64_of(commits)])?;
+        }
         self.execute(statement::COMMIT, [])?;
+        self.names = names;
+        if is_changed {
+            self.mark.committed(commits, self.sequence);
+        }
         #[cfg(test)]
         self.shared.folder.note_event(super::folder::Event::Commit);
+        Ok(())
+    }
+
+    /// Has the index know some names more than were given out. Gives how many it knows then.
+    fn extend_run(&mut self) -> Result<u64, Error> {
+        let given = self.shared.folder.names_given();
+        if given + NAMES_AHEAD / 2 <= self.names {
+            return Ok(self.names);
+        }
+        let names = given + NAMES_AHEAD;
+        let folder = &self.shared.folder;
+        execute(&self.connection, statement::EXTEND_RUN, [folder.run(), &folder.name_behind(names - 1)])?;
+        Ok(names)
+    }
+
+    /// Closes the index in order. If it fails on the way, the mark goes on saying that the log is needed.
+    pub(super) fn finish(&mut self) -> Result<(), Error> {
+        self.begin()?;
+        let folder = &self.shared.folder;
+        let ended = match folder.names_given().checked_sub(1) {
+            Some(last) => {
+                execute(&self.connection, statement::EXTEND_RUN, [folder.run(), &folder.name_behind(last)])
+            }
+            None => execute(&self.connection, statement::END_RUN, [folder.run()]),
+        };
+        // What is given out from here on is of no use to anybody.
+        self.names = u64::MAX;
+        self.broken = ended.err();
+        self.commit()?;
+        self.connection.busy_timeout(Duration::ZERO)?;
+        if copy_whole_log(&self.connection)? {
+            self.mark.shut();
+            self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+        }
         Ok(())
     }
 
@@ -174,9 +231,18 @@ impl Change {
         let too_many = pages > if short { LOG_PAGES_SHORT } else { LOG_PAGES_MAX };
         // A copy of the index reads for seconds: nobody shall wait for that.
         if too_many && !self.shared.copies.any() {
-            self.measure(statement::EMPTY_LOG)?;
+            self.copy_log(statement::EMPTY_LOG)
         } else if pages.saturating_sub(copied) > LOG_PAGES {
-            self.measure(statement::COPY_LOG)?;
+            self.copy_log(statement::COPY_LOG)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn copy_log(&mut self, how: &'static str) -> Result<(), Error> {
+        let (pages, copied) = self.measure(how)?;
+        if pages == copied {
+            self.mark.log_copied();
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::mark::Doubt;
 use super::mend;
 use crate::model::{
     BucketName, Checksum, ConditionFailed, ObjectKey, Owner, PartNumber, SnapshotName, UploadId,
@@ -222,6 +223,25 @@ pub enum OpenError {
         /// What SQLite said.
         #[source]
         source: rusqlite::Error,
+    },
+    /// There is something in the folder that an index has named, and no index.
+    #[error(
+        "the data folder {} holds blobs and no index: put its index.sqlite (and index.sqlite-wal) back from a \
+         backup, make a stage of one of its snapshots with `understudy fork --snapshot`, or give another \
+         --data-dir", .0.display()
+    )]
+    NoIndex(PathBuf),
+    /// The index is not the one that the folder was last served with.
+    #[error(
+        "the index in {} is not what the folder was last served with: {doubt}. Nothing was changed. Put the right \
+         index.sqlite and index.sqlite-wal back, or take this one with `understudy fsck --accept-older-index`, \
+         which moves blobs that it does not name to quarantine/", folder.display()
+    )]
+    Doubtful {
+        /// The data folder.
+        folder: PathBuf,
+        /// What is wrong with it.
+        doubt: Doubt,
     },
     /// The folder is being made by a fork or an import, or was not finished.
     #[error(

@@ -1,24 +1,31 @@
 //! The data folder: its lock, its layout, and how much room the disk under it has.
 //!
 //! ```text
-//! lock          held by the process that serves the folder; names it
+//! lock          names the process that serves the folder, which holds a lock on the folder itself
 //! index.sqlite  and its -wal and -shm
 //! staging/      bodies on their way in
 //! blobs/xx/     bodies that rows name; xx are the last two digits of the name
+//! blobs.mark    which index the blobs belong to, and how far it has come: see `mark`
+//! quarantine/   what was found among the blobs and the index cannot have known
 //! snapshots/    copies of the index, each named NAME.sqlite
 //! ```
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, Write as _};
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use rustix::fs::{Access, FlockOperation};
+use rustix::fs::Access;
 use rustix::io::Errno;
 
 use super::error::{Error, OpenError};
-use super::{Durability, Options};
+use super::lock::Lock;
+use super::{Durability, Options, private};
+
+/// So many names more than were given out does the index know of: few, as each is a blob that an older
+/// copy of the index would take for one that it has deleted.
+pub(super) const NAMES_AHEAD: u64 = 64;
 
 /// The data folder of an open store.
 #[derive(Debug)]
@@ -37,8 +44,7 @@ pub(super) struct Folder {
     pub(super) events: std::sync::Mutex<Vec<Event>>,
     /// Of each shelf, whether `blobs/` was synced since it is there: another thread may have made it.
     shelves: [AtomicBool; 256],
-    /// Held open: closing it would release the lock.
-    _lock: File,
+    _lock: Lock,
 }
 
 /// Something that must happen in an order.
@@ -83,10 +89,10 @@ impl Folder {
         let root = options.data_dir.clone();
         let refused = |source| OpenError::not_writable(&root, &root, source);
         let made: Vec<_> = root.ancestors().take_while(|folder| !folder.exists()).collect();
-        fs::create_dir_all(&root).map_err(refused)?;
-        let lock = lock(&root)?;
+        private::make_folders(&root).map_err(refused)?;
+        let lock = Lock::take(&root)?;
         for below in ["staging", "blobs"] {
-            match fs::create_dir(root.join(below)) {
+            match private::make_folder(&root.join(below)) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(refused(error)),
                 _ => {}
             }
@@ -134,6 +140,11 @@ impl Folder {
         self.root.join("index.sqlite")
     }
 
+    /// The log of the index.
+    pub(super) fn log(&self) -> PathBuf {
+        self.root.join("index.sqlite-wal")
+    }
+
     /// Where bodies are on their way in.
     pub(super) fn staging(&self) -> PathBuf {
         self.root.join("staging")
@@ -144,9 +155,26 @@ impl Folder {
         self.root.join("blobs")
     }
 
+    /// Where it is noted how far the index has come.
+    pub(super) fn mark(&self) -> PathBuf {
+        self.root.join("blobs.mark")
+    }
+
+    /// Where what the index cannot have known is moved to.
+    pub(super) fn quarantine(&self) -> PathBuf {
+        self.root.join("quarantine")
+    }
+
     /// Where the snapshots are, if there is any.
     pub(super) fn snapshots(&self) -> PathBuf {
         self.root.join("snapshots")
+    }
+
+    /// Whether it holds what only an index can name: blobs, or the mark of an index.
+    pub(super) fn is_in_use(&self) -> bool {
+        let has_any = |path: PathBuf| fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some());
+        let mut shelves = fs::read_dir(self.blobs()).into_iter().flatten().filter_map(Result::ok);
+        self.mark().exists() || shelves.any(|shelf| has_any(shelf.path())) || has_any(self.snapshots())
     }
 
     /// Where a body is on its way in.
@@ -171,7 +199,22 @@ impl Folder {
 
     /// A name that was never used in this folder.
     pub(super) fn new_name(&self) -> BlobName {
-        BlobName(format!("{}{:012x}", self.run, self.files.fetch_add(1, Ordering::Relaxed)))
+        BlobName(self.name_behind(self.files.fetch_add(1, Ordering::Relaxed)))
+    }
+
+    /// How the names of this process's files begin.
+    pub(super) fn run(&self) -> &str {
+        &self.run
+    }
+
+    /// How many names were given out.
+    pub(super) fn names_given(&self) -> u64 {
+        self.files.load(Ordering::Relaxed)
+    }
+
+    /// The name that is given out behind this many others.
+    pub(super) fn name_behind(&self, others: u64) -> String {
+        format!("{}{others:012x}", self.run)
     }
 
     /// Whether this process made the file of that name.
@@ -187,7 +230,7 @@ impl Folder {
             if error.kind() != io::ErrorKind::NotFound {
                 return Err(error);
             }
-            fs::create_dir_all(&folder)?;
+            private::make_folders(&folder)?;
             fs::rename(&from, &to)
         });
         moved
@@ -318,31 +361,4 @@ fn check_writable(root: &Path) -> Result<(), OpenError> {
         }
     }
     Ok(())
-}
-
-/// Takes the lock and writes down who holds it.
-fn lock(root: &Path) -> Result<File, OpenError> {
-    let path = root.join("lock");
-    let refused = |source| OpenError::not_writable(root, &path, source);
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(refused)?;
-    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => {}
-        Err(Errno::WOULDBLOCK) => {
-            let mut holder = String::new();
-            // Who holds it is only told to people; a file that does not say is no reason to fail.
-            let pid = file.read_to_string(&mut holder).ok().and_then(|_| holder.trim().parse().ok());
-            return Err(OpenError::Locked { folder: root.to_owned(), pid });
-        }
-        Err(error) => return Err(refused(error.into())),
-    }
-    let named =
-        file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
-    named.map_err(refused)?;
-    Ok(file)
 }

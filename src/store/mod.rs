@@ -19,10 +19,14 @@ mod folder;
 pub mod fsck;
 mod inventory;
 mod job;
+mod lock;
+mod mark;
 mod mend;
 mod migrate;
 mod object;
 mod open;
+mod private;
+mod quarantine;
 mod reader;
 mod row;
 mod scan;
@@ -45,11 +49,13 @@ pub use bucket::{Bucket, NewBucket};
 pub use content::{Content, ContentReader, PartRange};
 pub use error::{Error, OpenError};
 pub use inventory::{Crawl, Import, InventoryRow, Known};
+pub use mark::Doubt;
 pub use mend::remedy;
 pub use object::{
     CacheObject, Cached, CopyObject, DeleteObject, Deleted, Lookup, Object, ObjectRef, Origin, PutObject,
     Source, UpdateObject,
 };
+pub use quarantine::Quarantined;
 pub use scan::{Listed, ListedKind, Scan, Start, UploadScan, UploadStart};
 pub use snapshot::{Difference, DifferencePage, Is, Snapshot};
 pub use staging::{Staged, Staging};

@@ -23,6 +23,9 @@ pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     // Without this, SQLite parses and plans a statement anew whenever a bound value that it might
     // plan by has changed: more than half of the time of a look-up.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    // Who closes the index in order removes its log. Whoever else is the last one to go must leave it: a log
+    // that is missing is how it shows that somebody has removed one.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     Ok(())
 }
 

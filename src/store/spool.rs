@@ -13,12 +13,12 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use tokio::task::JoinHandle;
 
-use super::Durability;
 use super::blob::BlobFile;
 use super::buffer::{ALIGNMENT, Buffer};
 use super::error::Error;
 use super::shared::Shared;
 use super::tail::{Growth, Tail};
+use super::{Durability, private};
 use crate::checksum::{Digester, Digests};
 
 /// A body on its way into a file. Dropping it discards the file.
@@ -165,7 +165,7 @@ impl Target {
             folder.durability() == Durability::Synced && first_bytes >= super::buffer::DIRECT_BYTES_MIN;
         let create = |extra: OFlags| {
             let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-            rustix::fs::open(&path, flags | extra, Mode::from_raw_mode(0o666))
+            rustix::fs::open(&path, flags | extra, Mode::from_raw_mode(private::FILE_MODE))
         };
         let created = match create(if self.direct { OFlags::DIRECT } else { OFlags::empty() }) {
             // File systems that cannot write directly say so here.

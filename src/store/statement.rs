@@ -25,6 +25,13 @@ statements! {
     EMPTY_LOG = "PRAGMA wal_checkpoint(TRUNCATE)";
     FREE_PAGES = "PRAGMA freelist_count";
     READ_SEQUENCE = "SELECT value FROM counter WHERE name = 'sequence'";
+    READ_IDENTITY = "SELECT value FROM identity WHERE id = 1";
+    READ_COMMITS = "SELECT value FROM counter WHERE name = 'commits'";
+    WRITE_COMMITS = "UPDATE counter SET value = ?1 WHERE name = 'commits'";
+    BEGIN_RUN = "INSERT INTO run (name, last) VALUES (?1, ?2)";
+    EXTEND_RUN = "UPDATE run SET last = ?2 WHERE name = ?1";
+    END_RUN = "DELETE FROM run WHERE name = ?1";
+    KNOWS_NAME = "SELECT 1 FROM run WHERE name = substr(?1, 1, 16) AND last >= ?1";
     WRITE_SEQUENCE = "UPDATE counter SET value = ?1 WHERE name = 'sequence'";
 
     // The tally. A count stays at the largest number there is: past it, no group could be committed.

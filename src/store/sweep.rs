@@ -2,7 +2,8 @@
 //! an earlier process left behind. Imported indexes that were dropped go with them.
 //!
 //! Content goes in two steps: its rows in one of the writer's transactions, then its files. A crash
-//! between the two leaves files without rows, which the next start finds in the background.
+//! between the two leaves files without rows, which the next start finds in the background. Of those it
+//! removes what the index can have known; anything else is moved to `quarantine/` and never removed.
 
 use std::fs;
 use std::io;
@@ -20,7 +21,7 @@ use super::job::Job;
 use super::shared::Shared;
 use super::upload::UploadRef;
 use super::writer::Writer;
-use super::{inventory, row, statement};
+use super::{inventory, quarantine, row, statement};
 use crate::model::UploadId;
 
 /// Waits so long for more before it begins, to sweep in few transactions.
@@ -51,8 +52,15 @@ fn serve(shared: &Shared, writer: &Writer, earlier: u64) {
     if let Err(error) = abort_leftovers(shared, writer, earlier) {
         tracing::warn!(%error, "uploads that an earlier process left behind could not be aborted");
     }
-    if let Err(error) = remove_leftovers(shared) {
-        tracing::warn!(%error, "files that an earlier process left behind could not be removed");
+    match remove_leftovers(shared) {
+        Ok(0) => {}
+        Ok(moved) => tracing::warn!(
+            moved,
+            "files that the index cannot have known were moved to quarantine/; `understudy fsck` lists them"
+        ),
+        Err(error) => {
+            tracing::warn!(%error, "files that an earlier process left behind could not be removed");
+        }
     }
     loop {
         let work = shared.pins.next(LINGER);
@@ -209,45 +217,56 @@ fn abort_leftovers(shared: &Shared, writer: &Writer, earlier: u64) -> Result<(),
     Ok(())
 }
 
-/// Removes files that earlier processes staged or whose rows they did not commit.
-fn remove_leftovers(shared: &Shared) -> Result<(), Error> {
+/// Removes files that earlier processes staged or whose rows they did not commit. Says how many were moved
+/// aside instead.
+fn remove_leftovers(shared: &Shared) -> Result<usize, Error> {
     let folder = &shared.folder;
     for file in files_of_others(shared, &folder.staging())? {
         remove(&folder.staging().join(file));
     }
     let shelves = fs::read_dir(folder.blobs()).map_err(|error| Error::file(&folder.blobs(), error))?;
+    let mut moved = 0;
     // What is no folder is none of ours.
     for shelf in shelves.filter_map(Result::ok).map(|shelf| shelf.path()).filter(|path| path.is_dir()) {
         if shared.pins.stopping() {
-            return Ok(());
+            break;
         }
-        if let Err(error) = remove_leftovers_of(shared, &shelf) {
+        if let Err(error) = remove_leftovers_of(shared, &shelf, &mut moved) {
             let shelf = shelf.display();
             tracing::warn!(%shelf, %error, "files that an earlier process left behind could not be removed");
         }
     }
-    Ok(())
+    Ok(moved)
 }
 
-fn remove_leftovers_of(shared: &Shared, shelf: &Path) -> Result<(), Error> {
+fn remove_leftovers_of(shared: &Shared, shelf: &Path, moved: &mut usize) -> Result<(), Error> {
     for file in files_of_others(shared, shelf)? {
         // Held while one file is looked at: going back to a snapshot names files again.
         let snapshots = shared.snapshots.lock()?;
-        let known = match BlobName::parse(&file) {
-            Some(name) => has_row(shared, &file)? || snapshots.names(&name, None)?,
-            None => false,
-        };
-        if !known {
-            remove(&shelf.join(file));
+        let name = BlobName::parse(&file);
+        if let Some(name) = &name
+            && (has_row(shared, name)? || snapshots.names(name, None)?)
+        {
+            continue;
+        }
+        let path = shelf.join(file);
+        match name {
+            Some(name) if shared.readers.read(|index| quarantine::can_be_known(index, &name))? => {
+                remove(&path)
+            }
+            _ => {
+                quarantine::move_aside(&shared.folder, &path)?;
+                *moved += 1;
+            }
         }
     }
     Ok(())
 }
 
-fn has_row(shared: &Shared, name: &str) -> Result<bool, Error> {
+fn has_row(shared: &Shared, name: &BlobName) -> Result<bool, Error> {
     shared.readers.read(|connection| {
         let mut statement = connection.prepare_cached(statement::FIND_BLOB_NAME)?;
-        Ok(statement.exists([name])?)
+        Ok(statement.exists([name.as_str()])?)
     })
 }
 

@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use super::change::Change;
 use super::error::Error;
 use super::job::{Job, Reply};
+use super::mark::Mark;
 use super::shared::Shared;
 use crate::clock::Clock;
 
@@ -57,14 +58,18 @@ impl Writer {
         connection: Connection,
         shared: Arc<Shared>,
         settings: Settings,
+        mark: Mark,
     ) -> std::io::Result<Self> {
         let (jobs, queue) = channel();
         let alive = Arc::new(AtomicBool::new(true));
         let guard = Alive(Arc::clone(&alive));
-        let change = Change::new(connection, shared, settings);
+        let mut change = Change::new(connection, shared, settings, mark);
         let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || {
             let _alive = guard;
-            serve(&queue, change);
+            serve(&queue, &mut change);
+            if let Err(error) = change.finish() {
+                tracing::warn!(%error, "the index was not closed in order; the next start reads its log");
+            }
         })?;
         Ok(Self { jobs, thread: Mutex::new(Some(thread)), alive })
     }
@@ -105,7 +110,7 @@ impl Writer {
     }
 }
 
-fn serve(queue: &Receiver<Job>, mut change: Change) {
+fn serve(queue: &Receiver<Job>, change: &mut Change) {
     // Here and below: if it fails, the log holds everything and the next group tries again.
     drop(change.checkpoint());
     let mut first = queue.recv().ok();
@@ -113,7 +118,7 @@ fn serve(queue: &Receiver<Job>, mut change: Change) {
         let (group, next) = gather(job, queue);
         let last = matches!(next, Some(Job::Close));
         if !group.is_empty() {
-            commit(&mut change, group);
+            commit(change, group);
             // After the answers, so that nobody waits for it.
             drop(change.checkpoint());
         }

@@ -12,8 +12,8 @@ use super::{Error, Finding, Progress, Run};
 use crate::checksum::Digester;
 use crate::store::error::Error as StoreError;
 use crate::store::folder::BlobName;
-use crate::store::row;
 use crate::store::snapshot::Kept;
+use crate::store::{quarantine, row};
 
 /// How much is read at once.
 const READ_BYTES: usize = 1 << 20;
@@ -140,12 +140,14 @@ fn md5_of(path: &Path) -> io::Result<[u8; 16]> {
     }
 }
 
-/// Finds files that no row of any index names. Adds to the files to remove.
+/// Finds files that no row of any index names. Adds to the files to remove, and gives those that are only to
+/// be moved aside.
 pub(super) fn find_orphaned_files(
     run: &mut Run<'_>,
     snapshots: &Kept,
     remove: &mut BTreeSet<PathBuf>,
-) -> Result<(), Error> {
+) -> Result<Vec<PathBuf>, Error> {
+    let mut aside = Vec::new();
     let root = run.folder.root().to_owned();
     let shelves = entries(&run.folder.blobs())?.into_iter().filter(|path| path.is_dir());
     for folder in shelves.chain([run.folder.staging()]) {
@@ -153,13 +155,19 @@ pub(super) fn find_orphaned_files(
         for file in entries(&folder)? {
             // Those whose rows were just removed are in the list already.
             let orphaned = staging || !is_named(run.connection, snapshots, &file)?;
-            if orphaned && !remove.contains(&file) {
+            if !orphaned || remove.contains(&file) {
+                continue;
+            }
+            if staging || can_be_known(run.connection, &file)? {
                 run.noted(Finding::OrphanedFile { file: below(&root, &file) }, true);
                 remove.insert(file);
+            } else {
+                run.noted(Finding::UnknownFile { file: below(&root, &file) }, true);
+                aside.push(file);
             }
         }
     }
-    Ok(())
+    Ok(aside)
 }
 
 /// Finds bytes that no content is made of. Gives their files.
@@ -188,13 +196,24 @@ pub(super) fn find_orphaned_rows(run: &mut Run<'_>) -> Result<Vec<PathBuf>, Erro
 
 /// Whether a row of the present or of a snapshot names a file.
 pub(super) fn is_named(connection: &Connection, snapshots: &Kept, file: &Path) -> Result<bool, Error> {
-    let name = file.file_name().and_then(|name| name.to_str()).and_then(BlobName::parse);
-    let Some(name) = name else { return Ok(false) };
+    let Some(name) = name_of(file) else { return Ok(false) };
     let mut statement = connection.prepare_cached(crate::store::statement::FIND_BLOB_NAME)?;
     Ok(statement.exists([name.as_str()])? || snapshots.names(&name, None)?)
 }
 
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+fn can_be_known(connection: &Connection, file: &Path) -> Result<bool, Error> {
+    match name_of(file) {
+        Some(name) => Ok(quarantine::can_be_known(connection, &name)?),
+        None => Ok(false),
+    }
+}
+
+fn name_of(file: &Path) -> Option<BlobName> {
+    BlobName::parse(file.file_name()?.to_str()?)
+}
+
+/// What is in a folder, by name.
+pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let failed = |source| Error::File { path: folder.to_owned(), source };
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder).map_err(failed)? {

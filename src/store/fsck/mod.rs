@@ -3,6 +3,7 @@
 //! Repairing never invents anything: what nothing refers to is removed, and an object whose bytes
 //! are gone or wrong is taken out of service, so that it is missed instead of served broken.
 
+mod accept;
 mod blobs;
 mod inventory;
 mod rows;
@@ -12,12 +13,14 @@ use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub use accept::{Accepted, accept_index, empty_quarantine};
 use rusqlite::Connection;
 
 use super::error::{Error as StoreError, OpenError};
 use super::folder::Folder;
 use super::open::{find_snapshots, open_index};
-use super::{Options, change, sweep, transfer};
+use super::quarantine::{self, Quarantined};
+use super::{Options, change, statement, sweep, transfer};
 use crate::model::{BucketName, ObjectKey, SnapshotName};
 
 /// What [`run`] shall do.
@@ -51,6 +54,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// How many of the findings were repaired.
     pub repaired: usize,
+    /// Files that no index here can have known, moved aside by this check or earlier.
+    pub quarantined: Vec<Quarantined>,
 }
 
 impl Report {
@@ -111,6 +116,12 @@ pub enum Finding {
     /// A file that no row names.
     #[error("{file} belongs to no object")]
     OrphanedFile {
+        /// The file.
+        file: String,
+    },
+    /// A file that no row names and that the index cannot have known: it may belong to another one.
+    #[error("{file} is not of this index; --repair moves it to quarantine/")]
+    UnknownFile {
         /// The file.
         file: String,
     },
@@ -273,16 +284,15 @@ impl Run<'_> {
 /// Repairs are one transaction for each index: if it fails on the way, its rows are as they were. An
 /// index of an older schema is brought up to date first in any case: what is asked of it needs that.
 pub fn run(data_dir: &Path, check: Check, mut progress: impl FnMut(Progress)) -> Result<Report, Error> {
-    if !data_dir.join("index.sqlite").exists() {
-        return Err(Error::NoIndex(data_dir.to_owned()));
-    }
+    check_index_is_there(data_dir)?;
     transfer::check_finished(data_dir)?;
     let folder = Folder::open(&Options::new(data_dir))?;
-    let (mut connection, _) = open_index(&folder)?;
+    let mut index = open_index(&folder)?;
+    let commits = index.facts.commits + 1;
     let (snapshots, _) = find_snapshots(&folder)?;
     let snapshots = snapshots.lock()?;
     let (mut report, mut seen) = (Report::default(), HashMap::new());
-    let transaction = connection.transaction()?;
+    let transaction = index.connection.transaction()?;
     let mut run = Run {
         folder: &folder,
         connection: &transaction,
@@ -293,17 +303,32 @@ pub fn run(data_dir: &Path, check: Check, mut progress: impl FnMut(Progress)) ->
     };
     let mut remove = run.state(&mut progress)?;
     remove.extend(snapshots::check_all(&mut run, &snapshots, &mut progress)?);
-    blobs::find_orphaned_files(&mut run, &snapshots, &mut remove)?;
+    let aside = blobs::find_orphaned_files(&mut run, &snapshots, &mut remove)?;
     if check.repair {
+        transaction.execute(statement::WRITE_COMMITS, [change::i64_of(commits)])?;
         transaction.commit()?;
         // Only now: a file whose row came back would be missed.
         for file in &remove {
-            if !blobs::is_named(&connection, &snapshots, file)? {
+            if !blobs::is_named(&index.connection, &snapshots, file)? {
                 remove_file(file)?;
             }
         }
+        for file in &aside {
+            quarantine::move_aside(&folder, file)?;
+        }
+    } else {
+        drop(transaction);
     }
+    report.quarantined = quarantine::list(&folder)?;
+    index.close(&folder)?;
     Ok(report)
+}
+
+fn check_index_is_there(data_dir: &Path) -> Result<(), Error> {
+    if data_dir.join("index.sqlite").exists() {
+        return Ok(());
+    }
+    Err(Error::NoIndex(data_dir.to_owned()))
 }
 
 /// Removes the rows of all garbage, as nobody reads here. Gives the files to remove.

@@ -14,6 +14,7 @@ use crate::store::Durability;
 use crate::store::error::Error;
 use crate::store::folder::Folder;
 use crate::store::open::Inner;
+use crate::store::private;
 
 /// Has a snapshot say again how many objects it has.
 pub(in crate::store) const COUNT_AGAIN: &str = "
@@ -87,7 +88,7 @@ pub(super) fn create(inner: &Inner, name: SnapshotName) -> Result<Snapshot, Erro
 }
 
 fn make_folder(folder: &Folder, snapshots: &Path) -> Result<(), Error> {
-    match fs::create_dir(snapshots) {
+    match private::make_folder(snapshots) {
         Ok(()) => folder.sync_folder(folder.root()),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),
@@ -101,6 +102,8 @@ fn copy(index: &Path, to: &Path) -> Result<(), Error> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::file(to, error)),
         _ => {}
     }
+    // SQLite takes an empty file, too, and leaves it its mode.
+    private::create_if_missing(to).map_err(|error| Error::file(to, error))?;
     let connection = open_reading(index)?;
     connection.execute_batch("PRAGMA synchronous = OFF")?;
     // Unlike a copy of pages it leaves out what deletions have freed, and it is no log's index.

@@ -38,7 +38,8 @@ const REPLACED: [&str; 5] = ["owner", "bucket", "bucket_setting", "upload", "par
 pub(in crate::store) fn tables() -> Vec<&'static str> {
     // The counter goes on, as does the tally: a receipt tells what was done, also what was taken back.
     // Garbage is the present's, and the present says nothing of itself.
-    let others = ["inventory", "counter", "garbage", "snapshot", "tally", "tally_begin"];
+    // Which index it is and who made its files is not a part of any state.
+    let others = ["inventory", "counter", "garbage", "snapshot", "tally", "tally_begin", "identity", "run"];
     super::prepare::tables().chain(REPLACED).chain(others).collect()
 }
 

@@ -124,11 +124,13 @@ impl Bench {
         let temporary = tempfile::tempdir().expect("a temporary folder");
         let options = Options { reserve_bytes: 0, ..Options::new(temporary.path()) };
         let folder = Folder::open(&options).expect("a new folder");
-        let (connection, sequence) = open_index(&folder).expect("a new index");
+        let index = open_index(&folder).expect("a new index");
+        let sequence = index.facts.sequence;
+        let (connection, mark) = index.begin(&folder).expect("room");
         let (snapshots, _) = find_snapshots(&folder).expect("no snapshots");
         let shared = Shared::new(folder, snapshots, sequence);
         let settings = Settings { sequence, part_min_bytes: 0, clock: options.clock };
-        let change = Change::new(connection, Arc::clone(&shared), settings);
+        let change = Change::new(connection, Arc::clone(&shared), settings, mark);
         Self { change, shared, _folder: temporary }
     }
 

@@ -8,6 +8,7 @@ use super::target::{Target, write_file};
 use super::{Blob, Error, Moved, Progress, each_blob, snapshot_file, totals};
 use crate::model::SnapshotName;
 use crate::store::folder::Folder;
+use crate::store::private;
 
 /// Makes a data folder of a snapshot of another one: a copy of its index, and hard links to its blobs, or
 /// copies where the system does not allow links. Blobs are never changed, so the two are independent.
@@ -21,7 +22,9 @@ pub fn fork(
     let mut target = Target::begin(to)?;
     let index = target.folder().index();
     target.folder().check_room(fs::metadata(&snapshot).map_or(0, |metadata| metadata.len()))?;
-    fs::copy(&snapshot, &index).map_err(|source| Error::file(&index, source))?;
+    fs::copy(&snapshot, &index)
+        .and_then(|_| private::close_to_others(&index))
+        .map_err(|source| Error::file(&index, source))?;
     let connection = target.adopt()?;
     let mut moved = totals(&connection)?;
     each_blob(&connection, &mut progress, |blob| {

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::{Blob, Error};
 use crate::store::error::OpenError;
 use crate::store::folder::Folder;
-use crate::store::{Options, migrate};
+use crate::store::{Options, migrate, private};
 
 /// Lies in a data folder for as long as it is not whole.
 pub(in crate::store) const UNFINISHED: &str = "unfinished";
@@ -46,13 +46,14 @@ impl Target {
             return Err(error);
         }
         // Nobody takes it for a stage from here on.
-        File::create(root.join(UNFINISHED))
+        drop(fs::remove_file(root.join(UNFINISHED)));
+        private::create_new(&root.join(UNFINISHED))
             .and_then(|mut file| file.write_all(b"an understudy fork or import is making this folder\n"))
             .and_then(|()| target.folder.sync_folder(root))
             .and_then(|()| target.clear(&[LOCK, UNFINISHED]))
             .map_err(failed)?;
         for below in [target.folder.staging(), target.folder.blobs()] {
-            fs::create_dir(&below).map_err(|error| Error::file(&below, error))?;
+            private::make_folder(&below).map_err(|error| Error::file(&below, error))?;
         }
         Ok(target)
     }
@@ -71,7 +72,7 @@ impl Target {
     pub(super) fn blob_path(&mut self, blob: &Blob) -> Result<PathBuf, Error> {
         let folder = self.folder.shelf_path(&blob.name);
         if !self.shelves.contains(&folder) {
-            fs::create_dir_all(&folder).map_err(|error| Error::file(&folder, error))?;
+            private::make_folders(&folder).map_err(|error| Error::file(&folder, error))?;
             self.shelves.insert(folder);
         }
         Ok(self.folder.blob_path(&blob.name))
@@ -85,6 +86,8 @@ impl Target {
         migrate::migrate(&mut connection, self.folder.root())?;
         // It has no snapshots, and what it tells of itself begins with its first start.
         connection.execute_batch("DELETE FROM snapshot; DELETE FROM tally; DELETE FROM tally_begin")?;
+        // The index of one stage is never taken for the other's.
+        connection.execute("UPDATE identity SET value = lower(hex(randomblob(16)))", [])?;
         Ok(connection)
     }
 
@@ -173,11 +176,11 @@ fn check_free(root: &Path) -> Result<(), Error> {
 /// Makes a folder and those that it is in, as far as they are not there. Gives those that were made, the
 /// innermost first.
 fn make_folders(root: &Path) -> io::Result<Vec<PathBuf>> {
-    match fs::create_dir(root) {
+    match private::make_folder(root) {
         Ok(()) => Ok(vec![root.to_owned()]),
         Err(error) if error.kind() == io::ErrorKind::NotFound && parent(root) != root => {
             let above = make_folders(parent(root))?;
-            fs::create_dir(root)?;
+            private::make_folder(root)?;
             Ok(std::iter::once(root.to_owned()).chain(above).collect())
         }
         Err(error) => Err(error),
@@ -207,7 +210,7 @@ pub(super) fn write_file(
     copy: impl FnOnce(&mut dyn Write) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let failed = |source| Error::file(path, source);
-    let mut file = File::create_new(path).map_err(failed)?;
+    let mut file = private::create_new(path).map_err(failed)?;
     copy(&mut file)?;
     file.sync_data().map_err(failed)
 }
