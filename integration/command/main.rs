@@ -12,6 +12,7 @@ mod server;
 #[path = "../harness/sigv4.rs"]
 mod sigv4;
 
+mod damaged;
 mod health;
 mod receipt;
 mod seed;

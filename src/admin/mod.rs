@@ -132,7 +132,7 @@ impl Service {
 impl Call<'_> {
     async fn of_stage(self, operation: Operation) -> Result<Response, Refusal> {
         match operation {
-            Operation::GetMetrics => Ok(metrics::get(self.service)),
+            Operation::GetMetrics => Ok(metrics::get(self.service).await),
             Operation::GetReceipt => receipt::get(self.service, self.now).await,
             Operation::ListUpstreams => Ok(upstreams::list(&self.service.view)),
             Operation::ListSnapshots => snapshots::list(self.service.view.store()).await,

@@ -145,7 +145,8 @@ statements! {
     INSERT_SEGMENT = "
         INSERT INTO segment (content_id, start, blob_id, blob_offset, length) VALUES (?1, ?2, ?3, ?4, ?5)";
     READ_SEGMENTS = "
-        SELECT s.start, s.length, s.blob_offset, b.name, substr(b.bytes, s.blob_offset + 1, s.length)
+        SELECT s.start, s.length, s.blob_offset, b.name,
+               CASE WHEN ?5 THEN substr(b.bytes, s.blob_offset + 1, s.length) END, b.size, b.md5
         FROM segment s JOIN blob b ON b.id = s.blob_id
         WHERE s.content_id = ?1
           AND s.start >= (SELECT max(start) FROM segment WHERE content_id = ?1 AND start <= ?2)
