@@ -14,6 +14,7 @@ mod refusal;
 mod response;
 mod route;
 pub mod row;
+mod scrub;
 mod snapshots;
 mod stored;
 #[cfg(test)]
@@ -140,6 +141,10 @@ impl Call<'_> {
                 let store = self.service.view.store();
                 snapshots::create(store, self.document().await?).await
             }
+            Operation::Scrub => {
+                let store = self.service.view.store();
+                scrub::step(store, self.document().await?).await
+            }
             Operation::DeleteSnapshot | Operation::RestoreSnapshot | Operation::DiffSnapshots => {
                 Err(Refusal::NotFound("name a snapshot".to_owned()))
             }
@@ -165,6 +170,7 @@ impl Call<'_> {
             | Operation::ListUpstreams
             | Operation::ListSnapshots
             | Operation::CreateSnapshot
+            | Operation::Scrub
             | Operation::ListStored
             | Operation::ListTombstones
             | Operation::Undelete
@@ -186,7 +192,8 @@ impl Call<'_> {
             | Operation::CreateSnapshot
             | Operation::DeleteSnapshot
             | Operation::RestoreSnapshot
-            | Operation::DiffSnapshots => self.of_stage(operation).await,
+            | Operation::DiffSnapshots
+            | Operation::Scrub => self.of_stage(operation).await,
             Operation::ListStored => stored::list(store, bucket, &self.query),
             Operation::ListTombstones => stored::tombstones(store, bucket, &self.query).await,
             Operation::Undelete => undelete::undelete(store, bucket, self.document().await?).await,

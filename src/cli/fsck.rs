@@ -10,6 +10,7 @@ use indicatif::{HumanBytes, HumanCount, ProgressBar};
 use super::failure::{Failure, complain};
 use super::flags;
 use super::print;
+use super::scrub::{self, Rate};
 use super::serve::data_dir;
 use crate::config::{Environment, Settings};
 use crate::store::fsck::{Check, Progress, Report, run as check_folder};
@@ -24,7 +25,8 @@ open the folder any more then.
 
 Examples:
   understudy fsck --data-dir understudy-data
-  understudy fsck --repair --json")]
+  understudy fsck --repair --json
+  understudy fsck --scrub --rate 20MiB/s           the server that has the folder reads, if one has it")]
 pub(super) struct Arguments {
     /// Remove what nothing refers to, and take objects out of service whose bytes are gone or wrong
     #[arg(long)]
@@ -32,11 +34,17 @@ pub(super) struct Arguments {
     /// Compare sizes only, without reading every byte
     #[arg(long)]
     quick: bool,
+    /// Only read every blob again, slowly, and compare it with what was written; also while the stage serves
+    #[arg(long, conflicts_with_all = ["repair", "quick"])]
+    scrub: bool,
+    /// Bytes a second that a scrub reads at most
+    #[arg(long, value_name = "SIZE", default_value = "50MiB/s", requires = "scrub")]
+    rate: Rate,
     /// The report as JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    place: flags::Place,
+    target: flags::Target,
 }
 
 /// How often the progress is told: on a terminal, and by a line elsewhere.
@@ -45,6 +53,13 @@ const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Checks a data folder, tells what was found, and gives the exit code.
 pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Result<ExitCode, Failure> {
+    if arguments.scrub {
+        let done = scrub::run((arguments.rate, arguments.json), &arguments.target, environment);
+        return Ok(done.unwrap_or_else(|failure| {
+            failure.tell();
+            ExitCode::from(2)
+        }));
+    }
     match checked(arguments, environment) {
         Ok(report) => {
             print(&if arguments.json { json_text(&report) } else { text(&report, arguments.repair) })?;
@@ -58,7 +73,10 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Result<Ex
 }
 
 fn checked(arguments: &Arguments, environment: &Environment) -> Result<Report, Failure> {
-    let settings = Settings::load(&arguments.place.layer()?, environment)?;
+    if arguments.target.endpoint.is_some() {
+        return Err(Failure::Usage("a server can be asked by --endpoint for a --scrub only".to_owned()));
+    }
+    let settings = Settings::load(&arguments.target.place.layer()?, environment)?;
     let folder = data_dir(&settings);
     if !folder.is_dir() {
         return Err(Failure::Usage(format!(

@@ -34,8 +34,8 @@ pub(super) fn other_bytes() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "has other bytes than were written")
 }
 
-/// A file that is shorter than its row says.
-pub(super) fn too_short(expected_bytes: u64, actual_bytes: u64) -> io::Error {
+/// A file that has fewer bytes than its row says, or more where all of it is looked at.
+pub(super) fn wrong_size(expected_bytes: u64, actual_bytes: u64) -> io::Error {
     let text = format!("has {actual_bytes} bytes, and its row needs {expected_bytes}");
     io::Error::new(io::ErrorKind::UnexpectedEof, text)
 }
@@ -80,7 +80,7 @@ impl Found {
 
 #[cfg(test)]
 mod tests {
-    use super::{Found, other_bytes, too_short};
+    use super::{Found, other_bytes, wrong_size};
     use crate::store::folder::BlobName;
 
     #[test]
@@ -88,7 +88,7 @@ mod tests {
         let blob = BlobName::parse("00112233445566778899aabbccdd").expect("a name");
         for (error, is_damage) in [
             (std::io::ErrorKind::NotFound.into(), true),
-            (too_short(10, 3), true),
+            (wrong_size(10, 3), true),
             (other_bytes(), true),
             (std::io::Error::from_raw_os_error(5), true),   // EIO
             (std::io::Error::from_raw_os_error(24), false), // EMFILE

@@ -30,6 +30,7 @@ mod opened;
 mod reader;
 mod row;
 mod scan;
+mod scrub;
 mod shared;
 mod snapshot;
 mod spool;
@@ -58,6 +59,7 @@ pub use object::{
     Source, UpdateObject,
 };
 pub use scan::{Listed, ListedKind, Scan, Start, UploadScan, UploadStart};
+pub use scrub::{Problem, ScrubFinding, ScrubPosition, Scrubbed};
 pub use snapshot::{Difference, DifferencePage, Is, Snapshot};
 pub use staging::{Staged, Staging};
 pub use tail::Tail;
@@ -217,6 +219,16 @@ impl Store {
         }
         // Ten thousand of them take a while.
         tokio::task::spawn_blocking(move || content.check_all(range)).await.map_err(|_| Error::Closed)?
+    }
+
+    /// Reads blobs on from a position and compares them with what was written, at so many bytes a second.
+    pub async fn scrub(&self, from: ScrubPosition, rate_bytes: u64) -> Result<Scrubbed, Error> {
+        scrub::step(&self.0.shared, from, rate_bytes).await
+    }
+
+    /// How many blobs a scrub of the present has to read, and their bytes.
+    pub async fn scrub_totals(&self) -> Result<(u64, u64), Error> {
+        scrub::totals(&self.0.shared).await
     }
 
     /// What readers have found broken since the start.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustix::fs::{FileType, Mode, OFlags};
 
-use super::damage::too_short;
+use super::damage::wrong_size;
 use super::error::Error;
 use super::folder::BlobName;
 use super::shared::Shared;
@@ -34,8 +34,17 @@ impl OpenFile {
         if self.size_bytes >= needed_bytes {
             return Ok(());
         }
-        Err(broken(shared, &self.name, too_short(needed_bytes, self.size_bytes)))
+        Err(broken(shared, &self.name, wrong_size(needed_bytes, self.size_bytes)))
     }
+}
+
+/// Opens the file of a blob that must have exactly so many bytes, or says what is wrong with it.
+pub(super) fn open_exactly(shared: &Shared, name: &BlobName, size_bytes: u64) -> io::Result<OpenFile> {
+    let (file, actual_bytes) = open(&shared.folder.blob_path(name))?;
+    if actual_bytes != size_bytes {
+        return Err(wrong_size(size_bytes, actual_bytes));
+    }
+    Ok(OpenFile { name: name.clone(), file: Arc::new(file), size_bytes })
 }
 
 /// The same check of a file that is not opened yet.
@@ -44,7 +53,7 @@ pub(super) fn check(shared: &Shared, name: &BlobName, needed_bytes: u64) -> Resu
     let checked = found.and_then(|found| {
         is_regular(found.st_mode)?;
         let size_bytes = u64::try_from(found.st_size).unwrap_or(0);
-        if size_bytes >= needed_bytes { Ok(()) } else { Err(too_short(needed_bytes, size_bytes)) }
+        if size_bytes >= needed_bytes { Ok(()) } else { Err(wrong_size(needed_bytes, size_bytes)) }
     });
     checked.map_err(|error| broken(shared, name, error))
 }
