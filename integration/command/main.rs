@@ -13,8 +13,10 @@ mod server;
 mod sigv4;
 
 mod damaged;
+mod full_disk;
 mod health;
 mod receipt;
+mod scrub;
 mod seed;
 mod settings;
 mod snapshot;

@@ -42,6 +42,15 @@ struct Report {
     findings: Vec<ScrubFinding>,
 }
 
+impl Report {
+    /// Notes a finding. A file that was given up in the meantime may be met again in a snapshot.
+    fn note(&mut self, found: ScrubFinding) {
+        let is_file = found.blob.starts_with("blobs/");
+        self.findings.retain(|earlier| !is_file || earlier.blob != found.blob);
+        self.findings.push(found);
+    }
+}
+
 /// Tells how far it is: a bar on a terminal, a line now and then elsewhere.
 struct Teller {
     bar: Option<ProgressBar>,
@@ -68,7 +77,9 @@ async fn scrub(stage: &Stage, rate: Rate) -> Result<Report, Failure> {
         let step: Scrubbed = stage.post(&of_stage("scrub", &[]), &on).await?;
         report.blobs += step.blobs;
         report.bytes += step.bytes;
-        report.findings.extend(step.findings);
+        for found in step.findings {
+            report.note(found);
+        }
         teller.tell(&report, step.totals);
         match step.next {
             Some(next) => on.from = Some(next),

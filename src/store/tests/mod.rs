@@ -6,6 +6,7 @@ mod content;
 mod failures;
 mod folder;
 mod fsck;
+mod health;
 mod imports;
 mod in_memory;
 mod inventory;
