@@ -12,8 +12,11 @@ mod server;
 #[path = "../harness/sigv4.rs"]
 mod sigv4;
 
+mod damaged;
+mod full_disk;
 mod health;
 mod receipt;
+mod scrub;
 mod seed;
 mod settings;
 mod snapshot;

@@ -54,6 +54,50 @@ fn a_signal_lets_what_is_in_flight_finish_and_the_exit_code_is_0() {
     }
 }
 
+/// A pipe where a file should be makes its reader wait for ever, as a disk that hangs does.
+#[test]
+fn a_server_whose_threads_all_hang_ends_at_its_limit_and_says_what_hung() {
+    let mut setup = Setup::with_buckets(&["stage"]);
+    setup.config = Some("[limits]\nstop_timeout = \"1s\"\n".to_owned());
+    setup.environment.push(("TOKIO_WORKER_THREADS", "1".into()));
+    let mut server = Server::start(&setup);
+    let accounts = server.data_dir().join("service-accounts");
+    std::fs::create_dir(&accounts).expect("a writable folder");
+    let id = "0".repeat(40);
+    let pipe = accounts.join(format!("{id}.json"));
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).expect("a pipe");
+    let mut stuck = Connection::open(server.address());
+    let token = format!("understudy.{id}.9999999999.00");
+    let head = format!(
+        "GET /storage/v1/b?project=p HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {token}\r\n\r\n",
+        server.address()
+    );
+    stuck.send(head.as_bytes()).expect("the server reads");
+    // Once somebody waits at the other end, a writer finds a reader.
+    let open = || rustix::fs::open(&pipe, rustix::fs::OFlags::WRONLY | rustix::fs::OFlags::NONBLOCK, mode);
+    let deadline = Instant::now() + PATIENCE;
+    let mut writer = open();
+    while writer.is_err() {
+        assert!(Instant::now() < deadline, "nobody opens the pipe");
+        std::thread::yield_now();
+        writer = open();
+    }
+    server.signal(Signal::TERM);
+    let status = loop {
+        if let Some(status) = server.try_wait() {
+            break status;
+        }
+        assert!(Instant::now() < deadline, "it does not end");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    };
+    assert_eq!(status.code(), Some(1), "{status}");
+    server.journal().wait_for(|_, ended| ended.then_some(()));
+    let log = server.journal().text();
+    assert!(log.contains("stopping took too long") && log.contains("\"doing\""), "{log}");
+    drop(writer);
+}
+
 #[test]
 fn a_folder_belongs_to_one_server_at_a_time() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");

@@ -34,6 +34,8 @@ pub(crate) struct Setup {
     pub(crate) address: Option<String>,
     /// Variables besides the credential.
     pub(crate) environment: Vec<(&'static str, OsString)>,
+    /// What it is run by, such as `nsenter`, which must become it.
+    pub(crate) run_by: Vec<OsString>,
 }
 
 impl Setup {
@@ -104,7 +106,9 @@ impl Server {
     pub(crate) fn start(setup: &Setup) -> Self {
         let scratch = tempfile::tempdir().expect("a temporary folder can be made");
         let folder = setup.data_dir.clone().unwrap_or_else(|| scratch.path().join("data"));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_understudy"));
+        let mut words = setup.run_by.iter().cloned().chain([env!("CARGO_BIN_EXE_understudy").into()]);
+        let mut command = Command::new(words.next().expect("the last one at least"));
+        command.args(words);
         forget_environment(&mut command);
         let listen = setup.address.as_deref().unwrap_or("127.0.0.1:0");
         command.args(["serve", "--listen", listen]).args(&setup.args);
@@ -180,6 +184,11 @@ impl Server {
     /// Waits for its end.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         self.child.wait().expect("a child can be waited for")
+    }
+
+    /// Whether it has ended, and how.
+    pub(crate) fn try_wait(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child can be waited for")
     }
 
     /// Kills it with SIGKILL and waits for its end.

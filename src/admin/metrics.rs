@@ -12,7 +12,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::{Inner, response};
 use crate::protocol::request::Response;
-use crate::store::Store;
+use crate::store::{Damage, Store};
 use crate::upstream::Health;
 use crate::view::Stats;
 
@@ -25,7 +25,8 @@ struct OfUpstream {
 }
 
 /// Everything that is counted.
-pub(super) fn get(service: &Inner) -> Response {
+pub(super) async fn get(service: &Inner) -> Response {
+    let is_healthy = service.view.store().health().await.is_ok();
     let mut registry = Registry::default();
     let started = Gauge::<i64>::default();
     started.set(service.started.as_seconds());
@@ -42,7 +43,7 @@ pub(super) fn get(service: &Inner) -> Response {
     ]);
     ours.register("build", "What is running", build);
     service.meter.register(ours);
-    store(ours, service.view.store());
+    store(ours, service.view.store(), is_healthy);
     cache(ours, &service.view.stats());
     upstreams(ours, &service.view.upstream().health());
     let mut text = String::new();
@@ -59,9 +60,14 @@ fn gauge(registry: &mut Registry, name: &str, help: &str, value: u64) {
     registry.register(name, help, gauge);
 }
 
-fn store(registry: &mut Registry, store: &Store) {
-    let health = store.health();
-    gauge(registry, "store_healthy", "Whether the store can do its work", u64::from(health.is_ok()));
+fn store(registry: &mut Registry, store: &Store, is_healthy: bool) {
+    gauge(registry, "store_healthy", "Whether the store can do its work", u64::from(is_healthy));
+    let Damage { reads, blobs } = store.damage();
+    let damaged_reads = Counter::<u64>::default();
+    damaged_reads.inc_by(reads);
+    registry.register("store_damaged_reads", "Reads that met a blob that is broken", damaged_reads);
+    let broken = u64::try_from(blobs.len()).unwrap_or(u64::MAX);
+    gauge(registry, "store_damaged_blobs", "Blobs that are known to be broken, up to 16", broken);
     match store.cached() {
         Ok(cached) => {
             gauge(registry, "cached_objects", "Objects of production that are kept here", cached.objects);

@@ -14,6 +14,7 @@ mod refusal;
 mod response;
 mod route;
 pub mod row;
+mod scrub;
 mod snapshots;
 mod stored;
 #[cfg(test)]
@@ -144,7 +145,7 @@ impl Service {
 impl Call<'_> {
     async fn of_stage(self, operation: Operation) -> Result<Response, Refusal> {
         match operation {
-            Operation::GetMetrics => Ok(metrics::get(self.service)),
+            Operation::GetMetrics => Ok(metrics::get(self.service).await),
             Operation::GetReceipt => receipt::get(self.service, self.now).await,
             Operation::ListUpstreams => Ok(upstreams::list(&self.service.view)),
             Operation::GetToken => Err(Refusal::NotFound("the folder's owner needs no token".to_owned())),
@@ -152,6 +153,10 @@ impl Call<'_> {
             Operation::CreateSnapshot => {
                 let store = self.service.view.store();
                 snapshots::create(store, self.document().await?).await
+            }
+            Operation::Scrub => {
+                let store = self.service.view.store();
+                scrub::step(store, self.document().await?).await
             }
             Operation::DeleteSnapshot | Operation::RestoreSnapshot | Operation::DiffSnapshots => {
                 Err(Refusal::NotFound("name a snapshot".to_owned()))
@@ -179,6 +184,7 @@ impl Call<'_> {
             | Operation::ListUpstreams
             | Operation::ListSnapshots
             | Operation::CreateSnapshot
+            | Operation::Scrub
             | Operation::ListStored
             | Operation::ListTombstones
             | Operation::Undelete
@@ -201,7 +207,8 @@ impl Call<'_> {
             | Operation::CreateSnapshot
             | Operation::DeleteSnapshot
             | Operation::RestoreSnapshot
-            | Operation::DiffSnapshots => self.of_stage(operation).await,
+            | Operation::DiffSnapshots
+            | Operation::Scrub => self.of_stage(operation).await,
             Operation::ListStored => stored::list(store, bucket, &self.query),
             Operation::ListTombstones => stored::tombstones(store, bucket, &self.query).await,
             Operation::Undelete => undelete::undelete(store, bucket, self.document().await?).await,

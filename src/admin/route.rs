@@ -42,6 +42,8 @@ pub(super) enum Operation {
     RestoreSnapshot,
     /// What is not the same in two states.
     DiffSnapshots,
+    /// Blobs are read again and compared with what was written.
+    Scrub,
 }
 
 /// Every route. `{bucket}` stands for a bucket's name, `{snapshot}` for a snapshot's.
@@ -63,6 +65,7 @@ const ROUTES: &[(&str, &str, Operation)] = &[
     ("DELETE", "/-/api/v1/snapshots/{snapshot}", Operation::DeleteSnapshot),
     ("POST", "/-/api/v1/snapshots/{snapshot}/restore", Operation::RestoreSnapshot),
     ("GET", "/-/api/v1/snapshots/{snapshot}/diff", Operation::DiffSnapshots),
+    ("POST", "/-/api/v1/scrub", Operation::Scrub),
 ];
 
 /// A request, understood.
@@ -96,6 +99,7 @@ impl Operation {
             Self::DeleteSnapshot => "DeleteSnapshot",
             Self::RestoreSnapshot => "RestoreSnapshot",
             Self::DiffSnapshots => "DiffSnapshots",
+            Self::Scrub => "Scrub",
         }
     }
 }

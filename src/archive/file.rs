@@ -45,7 +45,7 @@ impl Call<'_> {
         }
         let found = self.find(key, &allowed)?;
         if let Found::Here(object, content) = found {
-            return Ok(self.object(&object, &content, outcome));
+            return self.object(&object, &content, outcome);
         }
         if leads_to_tree || self.is_directory(key, buckets, false).await? {
             return Ok(to_directory(key));
@@ -77,7 +77,7 @@ impl Call<'_> {
         let Ok(key) = ObjectKey::parse(&format!("{prefix}index.html")) else { return Ok(None) };
         let allowed = self.allowed(Permission::Read, buckets, key.as_str());
         match self.find(&key, &allowed)? {
-            Found::Here(object, content) => return Ok(Some(self.object(&object, &content, outcome))),
+            Found::Here(object, content) => return self.object(&object, &content, outcome).map(Some),
             Found::Deleted => return Ok(None),
             Found::Absent => {}
         }
@@ -118,7 +118,7 @@ impl Call<'_> {
         Ok(found)
     }
 
-    fn object(&self, object: &Object, content: &Content, outcome: &mut Outcome) -> Response {
+    fn object(&self, object: &Object, content: &Content, outcome: &mut Outcome) -> Result<Response, Failure> {
         outcome.bucket = Some(object.bucket.clone());
         outcome.key = Some(object.key.clone());
         outcome.note_origin(object.origin);
@@ -131,11 +131,11 @@ impl Call<'_> {
         );
         let mut response = match plan {
             ReadPlan::Whole | ReadPlan::Partial(_) | ReadPlan::NotModified => {
-                let bytes = plan.bytes(object.size_bytes);
-                let mut response =
-                    Response::new(bytes.map_or_else(ResponseBody::empty, |range| {
-                        ResponseBody::content(content.reader(range))
-                    }));
+                let body = match plan.bytes(object.size_bytes) {
+                    Some(range) => ResponseBody::content(content, range, self.method)?,
+                    None => ResponseBody::empty(),
+                };
+                let mut response = Response::new(body);
                 headers::write_object(response.headers_mut(), &state, &object.metadata);
                 response
             }
@@ -147,7 +147,7 @@ impl Call<'_> {
         };
         *response.status_mut() = plan.status();
         headers::write_plan(response.headers_mut(), &plan, object.size_bytes);
-        response
+        Ok(response)
     }
 
     /// Whether anything is below the key, for those who forgot the `/`; of production only where it

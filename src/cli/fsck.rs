@@ -10,6 +10,7 @@ use indicatif::{HumanBytes, HumanCount, ProgressBar};
 use super::failure::{Failure, complain};
 use super::flags;
 use super::print;
+use super::scrub::{self, Rate};
 use super::serve::data_dir;
 use crate::config::{Environment, Settings};
 use crate::store::fsck::{
@@ -27,7 +28,8 @@ open the folder any more then.
 Examples:
   understudy fsck --data-dir understudy-data
   understudy fsck --repair --json
-  understudy fsck --accept-older-index     after a backup of the index was put back")]
+  understudy fsck --accept-older-index     after a backup of the index was put back
+  understudy fsck --scrub --rate 20MiB/s           the server that has the folder reads, if one has it")]
 pub(super) struct Arguments {
     /// Remove what nothing refers to, and take objects out of service whose bytes are gone or wrong
     #[arg(long)]
@@ -42,11 +44,17 @@ pub(super) struct Arguments {
     /// Remove for good what earlier checks and starts have moved to quarantine/
     #[arg(long)]
     empty_quarantine: bool,
+    /// Only read every blob again, slowly, and compare it with what was written; also while the stage serves
+    #[arg(long, conflicts_with_all = ["repair", "quick", "accept_older_index", "empty_quarantine"])]
+    scrub: bool,
+    /// Bytes a second that a scrub reads at most
+    #[arg(long, value_name = "SIZE", default_value = "50MiB/s", requires = "scrub")]
+    rate: Rate,
     /// The report as JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    place: flags::Place,
+    target: flags::Target,
 }
 
 /// How often the progress is told: on a terminal, and by a line elsewhere.
@@ -55,6 +63,13 @@ const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Checks a data folder, tells what was found, and gives the exit code.
 pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Result<ExitCode, Failure> {
+    if arguments.scrub {
+        let done = scrub::run((arguments.rate, arguments.json), &arguments.target, environment);
+        return Ok(done.unwrap_or_else(|failure| {
+            failure.tell();
+            ExitCode::from(2)
+        }));
+    }
     match checked(arguments, environment) {
         Ok(report) => {
             print(&if arguments.json { json_text(&report) } else { text(&report, arguments.repair) })?;
@@ -68,7 +83,10 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Result<Ex
 }
 
 fn checked(arguments: &Arguments, environment: &Environment) -> Result<Report, Failure> {
-    let settings = Settings::load(&arguments.place.layer()?, environment)?;
+    if arguments.target.endpoint.is_some() {
+        return Err(Failure::Usage("a server can be asked by --endpoint for a --scrub only".to_owned()));
+    }
+    let settings = Settings::load(&arguments.target.place.layer()?, environment)?;
     let folder = data_dir(&settings);
     if !folder.is_dir() {
         return Err(Failure::Usage(format!(

@@ -17,6 +17,7 @@ mod library;
 mod ls;
 mod presign;
 mod receipt;
+mod scrub;
 mod seed;
 mod serve;
 mod serving;

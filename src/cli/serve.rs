@@ -18,7 +18,7 @@ use crate::model::{Credential, Owner};
 use crate::protocol::auth::Credentials;
 use crate::protocol::meter::Meter;
 use crate::server::telemetry::Telemetry;
-use crate::server::{Faces, Listener, Parts, StopSignals};
+use crate::server::{Ending, Faces, Listener, Parts, StopSignals};
 use crate::store::{self, NewBucket, Store};
 use crate::view::{self, View};
 use crate::{admin, archive, gcs, s3, upstream};
@@ -33,6 +33,9 @@ pub(super) struct Arguments {
 /// Threads for what blocks; they end when there is nothing to do.
 const BLOCKING_THREADS_MAX: usize = 64;
 const BLOCKING_THREAD_KEEP_ALIVE: Duration = Duration::from_secs(5);
+
+/// What stopping may take besides the time of requests in flight: closing the store, above all.
+const CLOSING_TIME: Duration = Duration::from_secs(3);
 
 /// How often the store is told what was read: a crash forgets so much of it.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(5);
@@ -67,7 +70,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Result<Ex
 
 /// The whole life of a server.
 async fn serve(settings: Settings) -> Result<(), Failure> {
-    let signals = StopSignals::listen().map_err(|source| Failure::io("cannot listen for signals", source))?;
+    let signals = signals(&settings)?;
     // First what fails without a trace, then what makes files.
     let listener = Listener::bind(&settings.server).await?;
     let store = Store::open(settings.store.clone())?;
@@ -76,7 +79,7 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     make_buckets(&store, &settings, first.as_ref()).await?;
     let meter = Meter::default();
     let faces = faces(&settings, &store, known, &meter)?;
-    let announced = serving(&settings, &listener)?;
+    let announced = serving(&settings, &listener);
     if let Some(credential) = &first {
         print(&welcome_text(&settings, &listener, &store, credential, secret)?)?;
     }
@@ -86,14 +89,16 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
         ephemeral = settings.ephemeral(),
         "ready"
     );
-    let temporary = settings.ephemeral().then(|| settings.store.data_dir.clone());
-    let stop = stop(signals, temporary);
+    let stop = stop(signals.clone());
     let flushing = tokio::spawn(flush(meter.clone(), store.clone())).abort_handle();
     let stopped = listener.serve(move |arrival, request| faces.clone().answer(arrival, request), stop).await;
     drop(announced);
     flushing.abort();
+    signals.now("noting what was read, for the receipt");
     tell(&meter, &store).await;
+    signals.now("closing the store");
     store.close().await;
+    signals.now("ending its threads");
     tracing::info!(cut_off = stopped.cut_off, "stopped");
     Ok(())
 }
@@ -114,30 +119,39 @@ async fn tell(meter: &Meter, store: &Store) {
     }
 }
 
-/// Writes down how commands on this machine reach the server.
-fn serving(settings: &Settings, listener: &Listener) -> Result<Announced, Failure> {
+/// Writes down how commands on this machine reach the server. It serves all the same if that fails, as
+/// on a disk without a byte: clients know the address, and deletions may make room.
+fn serving(settings: &Settings, listener: &Listener) -> Option<Announced> {
     let certificate = settings.server.tls.as_ref().map(|tls| &tls.certificate);
-    Serving {
+    let announced = Serving {
         url: format!("{}://{}", listener.scheme(), reachable(listener.address())),
         pid: std::process::id(),
         certificate: certificate.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone())),
     }
-    .announce(&settings.store.data_dir)
-    .map_err(|source| Failure::io("cannot write serving.json into the data folder", source))
+    .announce(&settings.store.data_dir);
+    announced
+        .inspect_err(|error| {
+            tracing::warn!(
+                %error,
+                "serving.json cannot be written into the data folder: commands on this machine need --endpoint"
+            );
+        })
+        .ok()
 }
 
-/// Done at the first signal; the second one ends the process on the spot. What only this process
-/// could need goes all the same.
-async fn stop(mut signals: StopSignals, temporary: Option<PathBuf>) {
-    let first = signals.next().await;
+/// Listens for the signals that end the process.
+fn signals(settings: &Settings) -> Result<StopSignals, Failure> {
+    let limit = settings.server.limits.stop_timeout.saturating_add(CLOSING_TIME);
+    let temporary = settings.ephemeral().then(|| settings.store.data_dir.clone());
+    StopSignals::listen(Ending { limit, temporary })
+        .map_err(|source| Failure::io("cannot listen for signals", source))
+}
+
+/// Done at the first signal.
+async fn stop(mut signals: StopSignals) {
+    let first = signals.first().await;
+    signals.now("finishing requests in flight");
     tracing::info!(signal = ?first, "stopping: finishing what is in flight; another signal ends at once");
-    tokio::spawn(async move {
-        let second = signals.next().await;
-        if let Some(folder) = temporary {
-            drop(std::fs::remove_dir_all(folder));
-        }
-        std::process::exit(i32::from(second.exit_code()));
-    });
 }
 
 /// The key pairs that are configured, or else the one that the data folder makes for itself.

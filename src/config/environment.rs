@@ -23,7 +23,7 @@ enum Kind {
 }
 
 /// Variables that set one key, and where it stands.
-const SINGLE: [(&str, Kind, &str, &str); 14] = [
+const SINGLE: [(&str, Kind, &str, &str); 16] = [
     ("UNDERSTUDY_DATA_DIR", Kind::Text, "server", "data_dir"),
     ("UNDERSTUDY_EPHEMERAL", Kind::Switch, "server", "ephemeral"),
     ("UNDERSTUDY_ANONYMOUS", Kind::Text, "server", "anonymous"),
@@ -34,6 +34,8 @@ const SINGLE: [(&str, Kind, &str, &str); 14] = [
     ("UNDERSTUDY_TRUSTED_PROXIES", Kind::List, "server", "trusted_proxies"),
     ("UNDERSTUDY_HOSTS", Kind::List, "server", "hosts"),
     ("UNDERSTUDY_WEBSITE_HOSTS", Kind::List, "server", "website_hosts"),
+    ("UNDERSTUDY_BALLAST_SIZE", Kind::Text, "limits", "ballast_size"),
+    ("UNDERSTUDY_VERIFY_READS", Kind::Text, "limits", "verify_reads"),
     ("UNDERSTUDY_UNDER_TEST", Kind::List, "release", "under_test"),
     ("UNDERSTUDY_UPSTREAM_CA_FILE", Kind::Text, "upstream", "ca_file"),
     ("UNDERSTUDY_CACHE_MAX_SIZE", Kind::Text, "cache", "max_size"),
@@ -233,6 +235,8 @@ mod tests {
             (&[("UNDERSTUDY_EPHEMERAL", "perhaps")], "UNDERSTUDY_EPHEMERAL: \"perhaps\" is neither"),
             (&[("UNDERSTUDY_TRUSTED_PROXIES", "proxy")], "is not a range of addresses"),
             (&[("UNDERSTUDY_CACHE_MAX_SIZE", "much")], "UNDERSTUDY_CACHE_MAX_SIZE: \"much\" is not a size"),
+            (&[("UNDERSTUDY_BALLAST_SIZE", "heavy")], "UNDERSTUDY_BALLAST_SIZE: \"heavy\" is not a size"),
+            (&[("UNDERSTUDY_VERIFY_READS", "maybe")], "UNDERSTUDY_VERIFY_READS: \"maybe\" is not a choice"),
             (&[("UNDERSTUDY_ACCESS_KEY_ID", "abc")], "UNDERSTUDY_SECRET_ACCESS_KEY: set it too"),
             (&[("UNDERSTUDY_SECRET_ACCESS_KEY", "abcdefgh")], "UNDERSTUDY_ACCESS_KEY_ID: set it too"),
             (

@@ -12,7 +12,7 @@ use super::production::{CacheTable, UpstreamTable};
 use super::units::{Size, Span};
 use crate::model::{AccessKeyId, BucketName, Grant, HostName, Owner, Permission, SecretKey};
 use crate::server::Cidr;
-use crate::store::{self, Durability};
+use crate::store::{self, Durability, VerifyReads};
 use crate::{archive, fallback, protocol, s3, server};
 
 /// A whole file.
@@ -68,6 +68,8 @@ pub(super) struct LimitsTable {
     pub(super) stop_timeout: Span,
     pub(super) inline_size: Size,
     pub(super) disk_reserve: Size,
+    pub(super) ballast_size: Size,
+    pub(super) verify_reads: Verify,
 }
 
 /// `[[bucket]]`: a bucket that is there from the start.
@@ -110,6 +112,10 @@ pub(super) enum Anonymous {
     Prefixes(Vec<String>),
 }
 
+/// Which whole reads are compared with what was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Verify(VerifyReads);
+
 /// A canonical user id: 64 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct OwnerId(String);
@@ -149,6 +155,8 @@ impl Default for LimitsTable {
             stop_timeout: server.stop_timeout.into(),
             inline_size: as_size(store.inline_max_bytes),
             disk_reserve: store.reserve_bytes.into(),
+            ballast_size: store.ballast_bytes.into(),
+            verify_reads: Verify(store.verify_reads),
         }
     }
 }
@@ -188,6 +196,8 @@ impl LimitsTable {
             durability,
             inline_max_bytes: as_usize(self.inline_size),
             reserve_bytes: self.disk_reserve.bytes(),
+            ballast_bytes: self.ballast_size.bytes(),
+            verify_reads: self.verify_reads.0,
             ..store::Options::new(&server.data_dir)
         }
     }
@@ -252,6 +262,28 @@ impl<'de> Deserialize<'de> for OwnerId {
         Err(de::Error::custom(
             "it must be 64 hexadecimal digits in lower case; leave it out to have it derived from `owner`",
         ))
+    }
+}
+
+impl Verify {
+    const NAMES: [(&'static str, VerifyReads); 3] =
+        [("off", VerifyReads::Off), ("sample", VerifyReads::Sample), ("all", VerifyReads::All)];
+}
+
+impl<'de> Deserialize<'de> for Verify {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let named = Self::NAMES.iter().find(|(name, _)| *name == text);
+        named.map(|(_, which)| Self(*which)).ok_or_else(|| {
+            de::Error::custom(format!("{text:?} is not a choice: write \"off\", \"sample\" or \"all\""))
+        })
+    }
+}
+
+impl Serialize for Verify {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let named = Self::NAMES.iter().find(|(_, which)| *which == self.0);
+        serializer.serialize_str(named.map_or("sample", |(name, _)| name))
     }
 }
 

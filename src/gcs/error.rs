@@ -321,12 +321,12 @@ impl From<store::Error> for Error {
             // The last ones are said to the admin API only.
             E::Index(_)
             | E::Damaged(_)
-            | E::File { .. }
             | E::NoSuchSnapshot(_)
             | E::SnapshotExists(_)
             | E::Forgotten { .. }
             | E::BadSnapshot { .. } => Self::new(Reason::InternalError).caused_by(failed),
-            E::Closed => Self::new(Reason::BackendError).caused_by(failed),
+            // GCS: 503 backendError is what clients try again; a disk may be put right meanwhile.
+            E::File { .. } | E::Closed => Self::new(Reason::BackendError).caused_by(failed),
         }
     }
 }

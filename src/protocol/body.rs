@@ -15,8 +15,9 @@ use http_body_util::BodyExt as _;
 
 use super::outcome::Outcome;
 use super::trouble::Trouble;
+use crate::fallback::ReadMethod;
 use crate::model::ByteRange;
-use crate::store::{self, ContentReader};
+use crate::store::{self, Content, ContentReader};
 use crate::upstream;
 use crate::view::{self, FlightReader};
 
@@ -151,9 +152,13 @@ impl ResponseBody {
         Self::of(Source::Bytes(bytes.into()))
     }
 
-    /// Stored bytes, read while they are sent.
-    pub fn content(reader: ContentReader) -> Self {
-        Self::of(Source::Content(reader))
+    /// Stored bytes, read while they are sent; none for a HEAD. What they need is looked for now, before
+    /// a head goes out that promises them.
+    pub fn content(content: &Content, range: ByteRange, method: ReadMethod) -> Result<Self, store::Error> {
+        if method == ReadMethod::Head {
+            return content.check(range).map(|()| Self::empty());
+        }
+        Ok(Self::of(Source::Content(content.open(range)?)))
     }
 
     /// Bytes of production as they come, all of them. If the body is dropped, so is the transfer.
@@ -264,7 +269,8 @@ pub(in crate::protocol) mod tests {
     use http_body::Body as _;
     use http_body_util::BodyExt as _;
 
-    use super::ResponseBody;
+    use super::{ResponseBody, store};
+    use crate::fallback::ReadMethod;
     use crate::model::{BucketName, ByteRange, Metadata, ObjectKey, Owner, Tags, WriteConditions};
     use crate::store::{Content, Durability, Lookup, NewBucket, Options, PutObject, Store};
 
@@ -313,7 +319,9 @@ pub(in crate::protocol) mod tests {
 
         /// A body of all bytes.
         pub(in crate::protocol) fn body(&self) -> ResponseBody {
-            ResponseBody::content(self.content().reader(ByteRange::whole(Self::SIZE as u64)))
+            let content = self.content();
+            ResponseBody::content(&content, ByteRange::whole(Self::SIZE as u64), ReadMethod::Get)
+                .expect("whole")
         }
 
         /// Takes most bytes of the object away, as a broken disk would.
@@ -351,7 +359,7 @@ pub(in crate::protocol) mod tests {
         for range in
             [ByteRange::whole(size), ByteRange { start: 7, end: 270_000 }, ByteRange { start: 5, end: 5 }]
         {
-            let body = ResponseBody::content(fixture.content().reader(range));
+            let body = ResponseBody::content(&fixture.content(), range, ReadMethod::Get).expect("whole");
             assert_eq!(body.size_hint().exact(), Some(range.len()));
             assert_eq!(body.is_end_stream(), range.is_empty());
             let bytes = body.collect().await.expect("the blob is whole").to_bytes();
@@ -373,7 +381,13 @@ pub(in crate::protocol) mod tests {
     #[tokio::test]
     async fn a_blob_that_was_cut_short_is_an_error_and_not_an_end() {
         let fixture = Fixture::new().await;
+        let body = fixture.body();
         fixture.damage();
-        fixture.body().collect().await.expect_err("most of it is missing");
+        body.collect().await.expect_err("most of it is missing");
+        for method in [ReadMethod::Get, ReadMethod::Head] {
+            let range = ByteRange::whole(Fixture::SIZE as u64);
+            let refused = ResponseBody::content(&fixture.content(), range, method);
+            assert!(matches!(refused, Err(store::Error::File { .. })), "{method:?} {refused:?}");
+        }
     }
 }

@@ -503,9 +503,10 @@ mod tests {
     fn stored_bytes_that_cannot_be_read_are_a_failure_that_is_told_once() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let fixture = runtime.block_on(Fixture::new());
+        let body = fixture.body();
         fixture.damage();
         let events = events_of(|| {
-            let response = outcome(&context()).attach(Response::new(fixture.body()));
+            let response = outcome(&context()).attach(Response::new(body));
             runtime.block_on(response.into_body().collect()).expect_err("most of it is missing");
         });
         let [event] = events.as_slice() else { panic!("one event, not {events:?}") };

@@ -100,7 +100,8 @@ where
             .timer(TokioTimer::new())
             .header_read_timeout(limits.head_timeout)
             .max_header_size(limits.head_bytes_max)
-            .half_close(false)
+            // A client may say that it will send nothing more and still wait for its answer.
+            .half_close(true)
             .serve_connection(stream, service)
     );
     let ended = tokio::select! {

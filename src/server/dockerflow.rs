@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::protocol::body::ResponseBody;
 use crate::protocol::request::Response;
+use crate::store::{Damage, Illness};
 use crate::upstream::Health;
 use crate::view::View;
 
@@ -61,7 +62,7 @@ impl Dockerflow {
     }
 
     /// Answers a request.
-    pub(super) fn answer(&self, endpoint: Endpoint, method: &Method) -> Response {
+    pub(super) async fn answer(&self, endpoint: Endpoint, method: &Method) -> Response {
         if !matches!(*method, Method::GET | Method::HEAD) {
             let refusal = json!({ "error": "only GET and HEAD can be asked of this path" });
             let mut response = document(StatusCode::METHOD_NOT_ALLOWED, refusal.to_string());
@@ -70,24 +71,26 @@ impl Dockerflow {
         }
         match endpoint {
             Endpoint::LbHeartbeat => document(StatusCode::OK, json!({ "status": "ok" }).to_string()),
-            Endpoint::Heartbeat => self.heartbeat(),
+            Endpoint::Heartbeat => self.heartbeat().await,
             Endpoint::Version => document(StatusCode::OK, self.version.clone()),
         }
     }
 
-    fn heartbeat(&self) -> Response {
-        let store = self.view.store().health();
+    async fn heartbeat(&self) -> Response {
+        let store = self.view.store().health().await;
         if let Err(error) = &store {
             tracing::error!(%error, "the store is not healthy");
         }
-        let (status, text) = heartbeat(store.err().as_ref(), &self.view.upstream().health());
+        let damage = self.view.store().damage();
+        let (status, text) = heartbeat(store.err().as_ref(), &damage, &self.view.upstream().health());
         document(status, text.to_string())
     }
 }
 
 /// How the stage is: ill without its store, but healthy without production, which it is there to
-/// stand in for. Another container would not reach it either.
-fn heartbeat(store: Option<&crate::store::Error>, upstreams: &[Health]) -> (StatusCode, Value) {
+/// stand in for. Another container would not reach it either. Blobs that are broken are a warning: all
+/// others are served as ever.
+fn heartbeat(store: Option<&Illness>, damage: &Damage, upstreams: &[Health]) -> (StatusCode, Value) {
     let mut checks = Map::new();
     let mut details = Map::new();
     let mut check = |name: String, status: &'static str, messages: &[String]| {
@@ -100,6 +103,12 @@ fn heartbeat(store: Option<&crate::store::Error>, upstreams: &[Health]) -> (Stat
         None => check("store".to_owned(), "ok", &[]),
         Some(error) => check("store".to_owned(), "error", &[error.to_string()]),
     }
+    let is_damaged = !damage.blobs.is_empty();
+    if is_damaged {
+        let remedy = "run `understudy fsck --scrub` for all that is broken".to_owned();
+        let messages: Vec<String> = damage.blobs.iter().cloned().chain([remedy]).collect();
+        check("blobs".to_owned(), "warning", &messages);
+    }
     for upstream in upstreams {
         let name = format!("upstream {}", upstream.name);
         if upstream.down {
@@ -111,7 +120,7 @@ fn heartbeat(store: Option<&crate::store::Error>, upstreams: &[Health]) -> (Stat
     }
     let (code, status) = if store.is_some() {
         (StatusCode::SERVICE_UNAVAILABLE, "error")
-    } else if upstreams.iter().any(|upstream| upstream.down) {
+    } else if is_damaged || upstreams.iter().any(|upstream| upstream.down) {
         (StatusCode::OK, "warning")
     } else {
         (StatusCode::OK, "ok")
@@ -145,7 +154,7 @@ mod tests {
     use serde_json::json;
 
     use super::heartbeat;
-    use crate::store;
+    use crate::store::{Damage, Illness};
     use crate::upstream::Health;
 
     fn upstream(name: &str, last_error: Option<&str>) -> Health {
@@ -157,12 +166,12 @@ mod tests {
     #[test]
     fn production_that_is_down_is_a_warning_and_a_store_that_is_gone_is_an_error() {
         let (up, down) = (upstream("one", None), upstream("two", Some("it answered 503")));
-        let closed = store::Error::Closed;
+        let (closed, no_damage) = (Illness::Closed, Damage::default());
         assert_eq!(
-            heartbeat(None, &[]),
+            heartbeat(None, &no_damage, &[]),
             (StatusCode::OK, json!({ "status": "ok", "checks": { "store": "ok" }, "details": {} }))
         );
-        let (status, text) = heartbeat(None, &[up.clone(), down.clone()]);
+        let (status, text) = heartbeat(None, &no_damage, &[up.clone(), down.clone()]);
         assert_eq!(status, StatusCode::OK);
         assert_eq!(
             text,
@@ -177,9 +186,14 @@ mod tests {
                 },
             })
         );
-        let (status, text) = heartbeat(Some(&closed), &[down]);
+        let (status, text) = heartbeat(Some(&closed), &no_damage, &[down]);
         assert_eq!((status, &text["status"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("error")));
         assert_eq!(text["details"]["store"]["messages"], json!(["the store is closed"]));
-        assert_eq!(heartbeat(None, &[up]).1["status"], "ok");
+        assert_eq!(heartbeat(None, &no_damage, std::slice::from_ref(&up)).1["status"], "ok");
+        let damage = Damage { reads: 3, blobs: vec!["aa has other bytes than were written".to_owned()] };
+        let (status, text) = heartbeat(None, &damage, &[up]);
+        assert_eq!((status, &text["status"]), (StatusCode::OK, &json!("warning")));
+        assert_eq!(text["checks"]["blobs"], "warning");
+        assert_eq!(text["details"]["blobs"]["messages"][0], "aa has other bytes than were written");
     }
 }

@@ -148,7 +148,7 @@ impl Faces {
             Face::S3 => s3.call(&context, request).await,
             Face::Archive => archive.call(&context, request).await,
             Face::Dockerflow(endpoint) => {
-                let response = dockerflow.answer(endpoint, request.method());
+                let response = dockerflow.answer(endpoint, request.method()).await;
                 logged(&context, endpoint.name(), response)
             }
             Face::Gcs => gcs.call(&context, request).await,

@@ -29,5 +29,5 @@ pub use connection::Arrival;
 pub use error::Error;
 pub use faces::{Faces, Parts};
 pub use listener::{Listener, Stopped};
-pub use stop::{StopSignal, StopSignals};
+pub use stop::{Ending, StopSignal, StopSignals};
 pub use tls::certificates;

@@ -80,6 +80,21 @@ impl Change {
         }
     }
 
+    /// Makes room for a group that gives room back.
+    pub(super) fn make_way(&self) {
+        self.shared.folder.make_way(0);
+    }
+
+    /// A group that gives room back found none all the same: the next one shall.
+    pub(super) fn give_up_ballast(&self) {
+        self.shared.folder.give_up_ballast();
+    }
+
+    /// Writes what is there already, and nothing else.
+    pub(super) fn touch(&mut self) -> Result<(), Error> {
+        self.execute(statement::WRITE_SEQUENCE, [i64_of(self.sequence)]).map(drop)
+    }
+
     /// Begins a group.
     pub(super) fn begin(&mut self) -> Result<(), Error> {
         self.garbage = None;
@@ -228,6 +243,9 @@ impl Change {
     pub(super) fn checkpoint(&mut self) -> Result<(), Error> {
         let (pages, copied) = self.measure(statement::LOG_SIZE)?;
         let short = self.shared.folder.check_room(0).is_err();
+        if !short {
+            self.shared.folder.tend_ballast();
+        }
         let too_many = pages > if short { LOG_PAGES_SHORT } else { LOG_PAGES_MAX };
         // A copy of the index reads for seconds: nobody shall wait for that.
         if too_many && !self.shared.copies.any() {

@@ -5,7 +5,6 @@ use std::fs::File;
 use std::future::Future as _;
 use std::io::{self, IoSliceMut};
 use std::os::unix::fs::FileExt as _;
-use std::path::PathBuf;
 use std::pin::Pin as Pinned;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -17,16 +16,23 @@ use tokio::task::JoinHandle;
 
 use super::buffer::Buffer;
 use super::change::{find, i64_of};
+use super::damage::other_bytes;
 use super::epoch::Pin;
 use super::error::Error;
 use super::folder::BlobName;
+use super::opened::{self, OpenFile, broken};
 use super::row;
 use super::shared::Shared;
 use super::statement;
+use super::verify::{self, Verified, Verifying};
 use crate::model::{ByteRange, Checksum, PartNumber};
 
 /// How many segments are looked up at once; each may bring the bytes of a small blob along.
 const SEGMENTS_AT_ONCE: i64 = 16;
+
+/// How many files are looked for before the first byte of an answer goes out. An object of more parts
+/// than this may still break off, which ends the connection.
+const FILES_FOUND_FIRST: usize = 256;
 
 /// The bytes of one version of an object.
 ///
@@ -60,6 +66,7 @@ pub struct ContentReader {
     segments: VecDeque<Segment>,
     file: Option<OpenFile>,
     reading: Option<JoinHandle<(Buffer, io::Result<()>)>>,
+    verifying: Option<Verifying>,
 }
 
 /// A piece of a blob, at its place in the object.
@@ -69,6 +76,8 @@ struct Segment {
     length: u64,
     blob_offset: u64,
     place: Place,
+    /// The MD5 of the blob, if the piece is all of it.
+    whole: Option<[u8; 16]>,
 }
 
 #[derive(Debug)]
@@ -77,11 +86,11 @@ enum Place {
     File(BlobName),
 }
 
-#[derive(Debug)]
-struct OpenFile {
-    name: BlobName,
-    path: PathBuf,
-    file: Arc<File>,
+/// Whether the bytes of small blobs are wanted along with the segments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Inline {
+    Read,
+    LeaveOut,
 }
 
 impl Content {
@@ -95,6 +104,31 @@ impl Content {
         self.size_bytes
     }
 
+    /// Begins to read a range, once what it needs was found: a file that is gone or too short is told
+    /// now, while there is still somebody to tell it to. Of very many files the first ones are looked for.
+    pub fn open(&self, range: ByteRange) -> Result<ContentReader, Error> {
+        let mut reader = self.reader(range);
+        reader.begin()?;
+        Ok(reader)
+    }
+
+    /// Whether [`Content::open`] would find what it needs. Reads nothing and opens nothing.
+    pub fn check(&self, range: ByteRange) -> Result<(), Error> {
+        let found = Search { position: range.start.min(self.size_bytes), files: 0, last: None };
+        self.find_files(found, range.end.min(self.size_bytes), FILES_FOUND_FIRST)
+    }
+
+    /// The same for every file, however many there are.
+    pub(super) fn check_all(&self, range: ByteRange) -> Result<(), Error> {
+        let found = Search { position: range.start.min(self.size_bytes), files: 0, last: None };
+        self.find_files(found, range.end.min(self.size_bytes), usize::MAX)
+    }
+
+    /// Whether it may be made of many files.
+    pub(super) fn has_parts(&self) -> bool {
+        self.parts.is_some()
+    }
+
     /// Begins to read a range. What lies behind the end of the object is left out.
     pub fn reader(&self, range: ByteRange) -> ContentReader {
         ContentReader {
@@ -104,6 +138,7 @@ impl Content {
             segments: VecDeque::new(),
             file: None,
             reading: None,
+            verifying: None,
         }
     }
 
@@ -150,7 +185,42 @@ impl ContentReader {
         std::future::poll_fn(|cx| self.poll_chunk(cx)).await
     }
 
+    /// Looks for what the range needs, and opens its first file.
+    fn begin(&mut self) -> Result<(), Error> {
+        if self.remaining() == 0 {
+            return Ok(());
+        }
+        self.segments = self.content.segments(self.position, self.end, Inline::Read)?;
+        let mut found = Search { position: self.position, files: 0, last: None };
+        if let Some(Segment { place: Place::File(name), .. }) = self.segments.front() {
+            self.file = Some(OpenFile::open(&self.content.shared, name)?);
+        }
+        found.look_at(&self.content, &self.segments, self.file.as_ref())?;
+        self.content.find_files(found, self.end, FILES_FOUND_FIRST)
+    }
+
+    /// The next bytes, of a blob that is verified only those that were, in the end.
     fn poll_some(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, Error>> {
+        loop {
+            if let Some(verifying) = &mut self.verifying {
+                match ready!(verifying.poll(cx))? {
+                    Verified::SoFar => {}
+                    Verified::Whole(last) => {
+                        self.verifying = None;
+                        return Poll::Ready(Ok(last));
+                    }
+                    Verified::Wrong => return Poll::Ready(Err(self.failed(other_bytes()))),
+                }
+            }
+            let chunk = ready!(self.poll_read(cx))?;
+            let Some(verifying) = &mut self.verifying else { return Poll::Ready(Ok(chunk)) };
+            if let Some(chunk) = verifying.take(chunk) {
+                return Poll::Ready(Ok(chunk));
+            }
+        }
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, Error>> {
         if let Some(reading) = &mut self.reading {
             let done = ready!(Pinned::new(reading).poll(cx));
             self.reading = None;
@@ -175,7 +245,7 @@ impl ContentReader {
                 let file = Arc::clone(&file.file);
                 self.reading =
                     Some(tokio::task::spawn_blocking(move || read_waiting(&file, buffer, offset, length)));
-                self.poll_some(cx)
+                self.poll_read(cx)
             }
         }
     }
@@ -186,9 +256,9 @@ impl ContentReader {
             self.segments.pop_front();
         }
         if self.segments.is_empty() {
-            self.segments = self.content.segments(self.position, self.end)?;
+            self.segments = self.content.segments(self.position, self.end, Inline::Read)?;
         }
-        let id = self.content.id;
+        let (id, sampler) = (self.content.id, &self.content.shared.sampler);
         let gap = || Error::damaged(format_args!("content {id} has a gap at {}", self.position));
         let segment =
             self.segments.front().filter(|segment| segment.start <= self.position).ok_or_else(gap)?;
@@ -199,19 +269,29 @@ impl ContentReader {
             Place::Inline(bytes) => {
                 let bounds = usize::try_from(skipped).ok().zip(usize::try_from(skipped + length).ok());
                 let (from, to) = bounds.filter(|(_, to)| *to <= bytes.len()).ok_or_else(gap)?;
-                return Ok(Piece::Bytes(bytes.slice(from..to)));
+                let piece = bytes.slice(from..to);
+                let whole = segment.whole.filter(|_| length == segment.length);
+                if whole.is_some_and(|md5| sampler.takes() && !verify::are(&piece, md5)) {
+                    return Err(Error::damaged(format_args!("content {id} {}", other_bytes())));
+                }
+                return Ok(Piece::Bytes(piece));
             }
             Place::File(name) => name,
         };
         if self.file.as_ref().is_none_or(|open| open.name != *name) {
-            self.file = Some(self.content.open(name)?);
+            self.file = Some(OpenFile::open(&self.content.shared, name)?);
+        }
+        // Only who begins at the first byte of a blob and goes on to its last one can tell.
+        let is_whole = skipped == 0 && length == segment.length;
+        if let Some(md5) = segment.whole.filter(|_| is_whole && sampler.takes()) {
+            self.verifying = Some(Verifying::new(md5, length));
         }
         Ok(Piece::InFile { offset: segment.blob_offset + skipped, length })
     }
 
     fn failed(&self, error: io::Error) -> Error {
         match &self.file {
-            Some(open) => Error::file(&open.path, error),
+            Some(open) => broken(&self.content.shared, &open.name, error),
             None => Error::Closed,
         }
     }
@@ -224,36 +304,85 @@ enum Piece {
 
 impl Content {
     /// The segments from the one that holds `from`, as far as they begin before `to`.
-    fn segments(&self, from: u64, to: u64) -> Result<VecDeque<Segment>, Error> {
+    fn segments(&self, from: u64, to: u64, inline: Inline) -> Result<VecDeque<Segment>, Error> {
         self.shared.readers.read(|connection| {
             let mut statement = connection.prepare_cached(statement::READ_SEGMENTS)?;
-            let range = params![self.id, i64_of(from), i64_of(to), SEGMENTS_AT_ONCE];
+            let wanted = inline == Inline::Read;
+            let range = params![self.id, i64_of(from), i64_of(to), SEGMENTS_AT_ONCE, wanted];
             let mut rows = statement.query(range)?;
             let mut segments = VecDeque::new();
             while let Some(row) = rows.next()? {
                 let name: Option<String> = row.get(3)?;
                 let place = match name {
-                    None => Place::Inline(Bytes::from(row.get::<_, Vec<u8>>(4)?)),
+                    None => Place::Inline(row.get::<_, Option<Vec<u8>>>(4)?.unwrap_or_default().into()),
                     Some(name) => Place::File(
                         BlobName::parse(&name)
                             .ok_or_else(|| Error::damaged(format_args!("the blob name {name:?}")))?,
                     ),
                 };
+                let (length, blob_offset) = (row::number(row, 1)?, row::number(row, 2)?);
+                let is_whole = blob_offset == 0 && length == row::number(row, 5)?;
+                let whole = if is_whole { row::md5(row, 6)? } else { None };
                 segments.push_back(Segment {
                     start: row::number(row, 0)?,
-                    length: row::number(row, 1)?,
-                    blob_offset: row::number(row, 2)?,
+                    length,
+                    blob_offset,
                     place,
+                    whole,
                 });
             }
             Ok(segments)
         })
     }
 
-    fn open(&self, name: &BlobName) -> Result<OpenFile, Error> {
-        let path = self.shared.folder.blob_path(name);
-        let file = File::open(&path).map_err(|error| Error::file(&path, error))?;
-        Ok(OpenFile { name: name.clone(), path, file: Arc::new(file) })
+    /// Looks for the files of a range, up to `files_max` of them.
+    fn find_files(&self, mut found: Search, end: u64, files_max: usize) -> Result<(), Error> {
+        while found.position < end && found.files < files_max {
+            let segments = self.segments(found.position, end, Inline::LeaveOut)?;
+            found.look_at(self, &segments, None)?;
+        }
+        Ok(())
+    }
+}
+
+/// How far a search for files has come.
+struct Search {
+    position: u64,
+    files: usize,
+    /// The file that was looked at last: pieces of one often follow each other.
+    last: Option<(BlobName, u64 /* bytes */)>,
+}
+
+impl Search {
+    /// Looks at the next segments, the first of which may be open already.
+    fn look_at(
+        &mut self,
+        content: &Content,
+        segments: &VecDeque<Segment>,
+        mut open: Option<&OpenFile>,
+    ) -> Result<(), Error> {
+        let gap = |at: u64| Error::damaged(format_args!("content {} has a gap at {at}", content.id));
+        if segments.is_empty() {
+            return Err(gap(self.position));
+        }
+        for segment in segments {
+            if segment.start > self.position || segment.length == 0 {
+                return Err(gap(self.position));
+            }
+            self.position = segment.start + segment.length;
+            let Place::File(name) = &segment.place else { continue };
+            let needed_bytes = segment.blob_offset + segment.length;
+            if self.last.as_ref().is_some_and(|(last, bytes)| last == name && *bytes >= needed_bytes) {
+                continue;
+            }
+            match open.take() {
+                Some(open) => open.check(&content.shared, needed_bytes)?,
+                None => opened::check(&content.shared, name, needed_bytes)?,
+            }
+            self.files += 1;
+            self.last = Some((name.clone(), needed_bytes));
+        }
+        Ok(())
     }
 }
 

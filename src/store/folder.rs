@@ -8,6 +8,7 @@
 //! blobs.mark    which index the blobs belong to, and how far it has come: see `mark`
 //! quarantine/   what was found among the blobs and the index cannot have known
 //! snapshots/    copies of the index, each named NAME.sqlite
+//! ballast       room for when the disk is full
 //! ```
 
 use std::fs::{self, File};
@@ -19,6 +20,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use rustix::fs::Access;
 use rustix::io::Errno;
 
+use super::ballast::Ballast;
 use super::error::{Error, OpenError};
 use super::lock::Lock;
 use super::{Durability, Options, private};
@@ -27,12 +29,16 @@ use super::{Durability, Options, private};
 /// copy of the index would take for one that it has deleted.
 pub(super) const NAMES_AHEAD: u64 = 64;
 
+/// The room that a deletion, the start or the log of the index may need.
+const WAY_BYTES: u64 = 4 << 20;
+
 /// The data folder of an open store.
 #[derive(Debug)]
 pub(super) struct Folder {
     root: PathBuf,
     durability: Durability,
     reserve_bytes: u64,
+    ballast: Ballast,
     /// Begins the name of every file that this process makes, so that the sweep of what earlier
     /// processes left behind can tell them apart.
     run: String,
@@ -90,7 +96,13 @@ impl Folder {
         let refused = |source| OpenError::not_writable(&root, &root, source);
         let made: Vec<_> = root.ancestors().take_while(|folder| !folder.exists()).collect();
         private::make_folders(&root).map_err(refused)?;
+        let ballast = match options.durability {
+            Durability::Synced => Ballast::find(&root, options.ballast_bytes),
+            Durability::Ephemeral => Ballast::find(&root, 0),
+        };
         let lock = Lock::take(&root)?;
+        // What follows writes a little, which must not fail for want of it.
+        ballast.release_if_short(free_bytes(&root), WAY_BYTES);
         for below in ["staging", "blobs"] {
             match private::make_folder(&root.join(below)) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(refused(error)),
@@ -103,6 +115,7 @@ impl Folder {
         let folder = Self {
             durability: options.durability,
             reserve_bytes: options.reserve_bytes,
+            ballast,
             run: hex::encode(random),
             files: AtomicU64::new(0),
             index_free_bytes: AtomicU64::new(0),
@@ -310,11 +323,40 @@ impl Folder {
         self.index_pending_bytes.store(pending_bytes, Ordering::Relaxed);
     }
 
+    /// Makes room for what must go on when the disk is full, as far as the ballast has it.
+    pub(super) fn make_way(&self, needed_bytes: u64) {
+        self.ballast.release_if_short(self.free_bytes(), needed_bytes.max(WAY_BYTES));
+    }
+
+    /// The disk is full, whatever it says of itself, as under a quota.
+    pub(super) fn give_up_ballast(&self) {
+        self.ballast.release();
+    }
+
+    /// Makes the ballast again where there is room.
+    pub(super) fn tend_ballast(&self) {
+        if !self.ballast.is_whole() {
+            self.ballast.restore(self.free_bytes(), self.reserve_bytes);
+        }
+    }
+
+    /// Refuses `more_bytes` that would not fit at all, reserve or not.
+    pub(super) fn check_bare_room(&self, more_bytes: u64) -> Result<(), Error> {
+        match self.available_bytes() {
+            Some(available) if available < more_bytes => Err(self.full()),
+            _ => Ok(()),
+        }
+    }
+
+    /// What is free on the disk; `None` where the file system does not say.
+    pub(super) fn free_bytes(&self) -> Option<u64> {
+        free_bytes(&self.root)
+    }
+
     /// What is free and not spoken for; `None` where the file system does not say.
     fn available_bytes(&self) -> Option<u64> {
-        let space = rustix::fs::statvfs(&self.root).ok()?;
-        let free = space.f_bavail.saturating_mul(space.f_frsize);
-        Some(free.saturating_sub(self.index_pending_bytes.load(Ordering::Relaxed)))
+        let pending_bytes = self.index_pending_bytes.load(Ordering::Relaxed);
+        self.free_bytes().map(|free| free.saturating_sub(pending_bytes))
     }
 
     fn full(&self) -> Error {
@@ -348,6 +390,11 @@ impl Folder {
             _ => error,
         }
     }
+}
+
+fn free_bytes(root: &Path) -> Option<u64> {
+    let space = rustix::fs::statvfs(root).ok()?;
+    Some(space.f_bavail.saturating_mul(space.f_frsize))
 }
 
 /// Whether all of a folder is this user's to change. What another user has made in it would fail

@@ -57,6 +57,8 @@ pub(super) enum Job {
     Restore(Box<Prepared>, Reply<()>),
     /// Removes some of the content that became garbage at this sequence number or earlier.
     Sweep(u64, Reply<Swept>),
+    /// Changes nothing, but writes and commits that, so that health knows whether it can be done.
+    Touch(Reply<()>),
     /// Runs SQL on the writing connection, so that tests can make it fail.
     #[cfg(test)]
     Sql(String, Reply<()>),
@@ -121,6 +123,7 @@ impl Job {
             | Self::AddTally(..)
             | Self::Restore(..)
             | Self::Sweep(..)
+            | Self::Touch(..)
             | Self::Close => 0,
             #[cfg(test)]
             Self::Sql(..) => 0,
@@ -137,6 +140,19 @@ impl Job {
             Self::Restore(..)
                 | Self::PrepareRestore(Step::Contents(..) | Step::End, _)
                 | Self::DeleteBucket(..)
+        )
+    }
+
+    /// Whether it gives room back, and so must go on when the disk is full.
+    pub(super) fn makes_room(&self) -> bool {
+        matches!(
+            self,
+            Self::DeleteBucket(..)
+                | Self::DeleteObjects(..)
+                | Self::AbortUpload(..)
+                | Self::Evict(..)
+                | Self::DropInventory(..)
+                | Self::Sweep(..)
         )
     }
 
@@ -227,6 +243,7 @@ impl Job {
                 Answer::Nothing(run.held_alone(reply, |change| restore(change, &prepared)))
             }
             Self::Sweep(up_to, reply) => Answer::Swept(run.held(reply, |change| change.sweep(up_to))),
+            Self::Touch(reply) => Answer::Nothing(run.held(reply, Change::touch)),
             #[cfg(test)]
             Self::Sql(sql, reply) => Answer::Nothing(
                 run.held(reply, |change| change.connection().execute_batch(&sql).map_err(Error::from)),

@@ -8,15 +8,18 @@
 //! Verbs that only read are synchronous: they are a few microseconds of a prepared statement, less
 //! than it costs to hand them to another thread. Verbs that write wait for the group commit.
 
+mod ballast;
 mod blob;
 mod bucket;
 mod buffer;
 mod change;
 mod content;
+mod damage;
 mod epoch;
 mod error;
 mod folder;
 pub mod fsck;
+mod health;
 mod inventory;
 mod job;
 mod lock;
@@ -27,9 +30,11 @@ mod object;
 mod open;
 mod private;
 mod quarantine;
+mod opened;
 mod reader;
 mod row;
 mod scan;
+mod scrub;
 mod shared;
 mod snapshot;
 mod spool;
@@ -40,6 +45,7 @@ mod tail;
 mod tally;
 pub mod transfer;
 mod upload;
+mod verify;
 mod writer;
 
 use std::path::PathBuf;
@@ -47,7 +53,9 @@ use std::sync::Arc;
 
 pub use bucket::{Bucket, NewBucket};
 pub use content::{Content, ContentReader, PartRange};
+pub use damage::Damage;
 pub use error::{Error, OpenError};
+pub use health::Illness;
 pub use inventory::{Crawl, Import, InventoryRow, Known};
 pub use mark::Doubt;
 pub use mend::remedy;
@@ -57,6 +65,7 @@ pub use object::{
 };
 pub use quarantine::Quarantined;
 pub use scan::{Listed, ListedKind, Scan, Start, UploadScan, UploadStart};
+pub use scrub::{Problem, ScrubFinding, ScrubPosition, Scrubbed};
 pub use snapshot::{Difference, DifferencePage, Is, Snapshot};
 pub use staging::{Staged, Staging};
 pub use tail::Tail;
@@ -64,13 +73,14 @@ pub use tally::{Amount, Counted, Holding, Tallied, Tally, Total};
 pub use upload::{
     CompleteUpload, CompletedPart, CopyPart, NewUpload, Part, PartDigests, PutPart, Upload, UploadRef,
 };
+pub use verify::VerifyReads;
 
 use self::job::Job;
 use self::object::SetDigests;
 use self::open::Inner;
 use crate::checksum::Digests;
 use crate::clock::Clock;
-use crate::model::{BucketName, ChecksumAlgorithm, ObjectKey, PartNumber, Tags, VersionId};
+use crate::model::{BucketName, ByteRange, ChecksumAlgorithm, ObjectKey, PartNumber, Tags, VersionId};
 
 /// What an answered write survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -93,8 +103,13 @@ pub struct Options {
     pub inline_max_bytes: usize,
     /// Free disk space that uploads leave alone, so that deleting always works.
     pub reserve_bytes: u64,
+    /// Room that is taken up until the disk is full, so that deletions, the start and an export go on
+    /// then. An ephemeral store has none.
+    pub ballast_bytes: u64,
     /// The least size of a part that is not the last one.
     pub part_min_bytes: u64,
+    /// Which reads are compared with what was written.
+    pub verify_reads: VerifyReads,
     /// Where times come from.
     pub clock: Clock,
 }
@@ -107,7 +122,9 @@ impl Options {
             durability: Durability::Synced,
             inline_max_bytes: 64 << 10,
             reserve_bytes: 64 << 20,
+            ballast_bytes: 8 << 20,
             part_min_bytes: 5 << 20,
+            verify_reads: VerifyReads::default(),
             clock: Clock::System,
         }
     }
@@ -131,9 +148,12 @@ impl Store {
         drop(tokio::task::spawn_blocking(move || inner.close()).await);
     }
 
-    /// Whether the store can do its work: the writer lives, the index answers.
-    pub fn health(&self) -> Result<(), Error> {
-        self.0.health()
+    /// Whether the store can do its work: it is tried what a write needs. The answer may be a second old,
+    /// and comes within seconds whatever hangs.
+    pub async fn health(&self) -> Result<(), Illness> {
+        let Inner { shared, writer, examiner, .. } = &*self.0;
+        let (shared, writer, examiner) = (Arc::clone(shared), Arc::clone(writer), Arc::clone(examiner));
+        health::Patient { shared, writer, examiner }.health().await
     }
 
     /// Makes a bucket, or says whose it is already.
@@ -184,10 +204,42 @@ impl Store {
         object::find(&self.0.shared, bucket, key, version)
     }
 
-    /// Makes an object of another one's bytes without moving them.
+    /// Makes an object of another one's bytes without moving them. They are looked for first: a copy of
+    /// what is lost would be told to be a success.
     pub async fn copy_object(&self, copy: CopyObject) -> Result<Object, Error> {
         self.0.shared.folder.check_index_room(0)?;
+        self.check_source(&copy.source, None).await?;
         self.0.writer.ask(|reply| Job::CopyObject(Box::new(copy), reply)).await
+    }
+
+    /// Looks for every file that a copy would share. What is wrong with the source otherwise is for the
+    /// copy itself to tell.
+    async fn check_source(&self, source: &Source, range: Option<ByteRange>) -> Result<(), Error> {
+        let Source { bucket, key, version, .. } = source;
+        let Lookup::Here(object, content) = self.find_object(bucket, key, version.as_ref())? else {
+            return Ok(());
+        };
+        let range = range.unwrap_or(ByteRange::whole(object.size_bytes));
+        if !content.has_parts() {
+            return content.check_all(range);
+        }
+        // Ten thousand of them take a while.
+        tokio::task::spawn_blocking(move || content.check_all(range)).await.map_err(|_| Error::Closed)?
+    }
+
+    /// Reads blobs on from a position and compares them with what was written, at so many bytes a second.
+    pub async fn scrub(&self, from: ScrubPosition, rate_bytes: u64) -> Result<Scrubbed, Error> {
+        scrub::step(&self.0.shared, from, rate_bytes).await
+    }
+
+    /// How many blobs a scrub of the present has to read, and their bytes.
+    pub async fn scrub_totals(&self) -> Result<(u64, u64), Error> {
+        scrub::totals(&self.0.shared).await
+    }
+
+    /// What readers have found broken since the start.
+    pub fn damage(&self) -> Damage {
+        self.0.shared.damage.get()
     }
 
     /// Replaces the tags of an object.
@@ -253,6 +305,7 @@ impl Store {
     /// Makes a part of another object's bytes without moving them.
     pub async fn copy_part(&self, part: CopyPart) -> Result<Part, Error> {
         self.0.shared.folder.check_index_room(0)?;
+        self.check_source(&part.source, part.range).await?;
         self.0.writer.ask(|reply| Job::CopyPart(Box::new(part), reply)).await
     }
 

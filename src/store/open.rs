@@ -11,6 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::error::{Error, OpenError};
 use super::folder::{Folder, NAMES_AHEAD};
 use super::mark::{self, Facts, Mark, Note};
+use super::health::Examiner;
 use super::shared::Shared;
 use super::snapshot::Snapshots;
 use super::writer::{Settings, Writer};
@@ -31,6 +32,7 @@ pub(super) struct Inner {
     pub(super) clock: Clock,
     /// Held by who evicts.
     pub(super) evicting: tokio::sync::Mutex<()>,
+    pub(super) examiner: Arc<Examiner>,
     sweeper: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -52,7 +54,7 @@ impl Inner {
             let mend = format!("chmod -R go-rwx {}", mend::quoted(&folder.root().display().to_string()));
             tracing::warn!(%mend, "other users of this machine can read or change what the data folder holds");
         }
-        let shared = Shared::new(folder, snapshots, sequence);
+        let shared = Shared::new(folder, snapshots, sequence, options.verify_reads);
         let settings = Settings { sequence, part_min_bytes: options.part_min_bytes, clock: options.clock };
         let writer = Writer::start(connection, Arc::clone(&shared), settings, mark);
         let writer = writer.map_err(OpenError::Thread)?;
@@ -64,7 +66,9 @@ impl Inner {
         let sweeper = Mutex::new(Some(sweeper.map_err(OpenError::Thread)?));
         let evicting = tokio::sync::Mutex::default();
         let (inline_max_bytes, clock) = (options.inline_max_bytes, options.clock);
-        Ok(Self { shared, writer, inline_max_bytes, clock, evicting, sweeper })
+        shared.folder.tend_ballast();
+        let examiner = Arc::default();
+        Ok(Self { shared, writer, inline_max_bytes, clock, evicting, examiner, sweeper })
     }
 
     /// Stops the threads once what is queued is done.
@@ -77,14 +81,6 @@ impl Inner {
         }
         self.shared.readers.clear();
         self.writer.close();
-    }
-
-    /// Whether the writer lives and the index answers.
-    pub(super) fn health(&self) -> Result<(), Error> {
-        if !self.writer.is_alive() {
-            return Err(Error::Closed);
-        }
-        self.shared.readers.read(|connection| read_sequence(connection).map(drop))
     }
 }
 
@@ -218,7 +214,8 @@ fn connect(index: &Path, durability: Durability) -> rusqlite::Result<Connection>
     Ok(connection)
 }
 
-fn read_sequence(connection: &Connection) -> Result<u64, Error> {
+/// The last sequence number that the index has given out.
+pub(super) fn read_sequence(connection: &Connection) -> Result<u64, Error> {
     let found = change::find(connection, statement::READ_SEQUENCE, [], |row| row::number(row, 0))?;
     found.ok_or_else(|| Error::damaged("the counter is missing"))
 }

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::buffer::Pool;
+use super::damage;
 use super::epoch::Pins;
 use super::folder::Folder;
 use super::reader::Readers;
 use super::snapshot::{Copies, Snapshots};
+use super::verify::{Sampler, VerifyReads};
 
 /// How much is read at once.
 const READ_BYTES: usize = 256 << 10;
@@ -26,6 +28,10 @@ pub(super) struct Shared {
     pub(super) copies: Copies,
     /// How often this process went back to a snapshot.
     pub(super) restores: AtomicU64,
+    /// What readers have found broken.
+    pub(super) damage: damage::Found,
+    /// Which reads are verified.
+    pub(super) sampler: Sampler,
     pub(super) reading: Arc<Pool>,
     pub(super) tailing: Arc<Pool>,
     pub(super) writing: Arc<Pool>,
@@ -33,7 +39,12 @@ pub(super) struct Shared {
 
 impl Shared {
     /// The shared parts of a store whose index is at the sequence number `committed`.
-    pub(super) fn new(folder: Folder, snapshots: Snapshots, committed: u64) -> Arc<Self> {
+    pub(super) fn new(
+        folder: Folder,
+        snapshots: Snapshots,
+        committed: u64,
+        verify_reads: VerifyReads,
+    ) -> Arc<Self> {
         Arc::new(Self {
             readers: Readers::new(folder.index()),
             folder,
@@ -41,6 +52,8 @@ impl Shared {
             snapshots,
             copies: Copies::default(),
             restores: AtomicU64::new(0),
+            damage: damage::Found::default(),
+            sampler: Sampler::new(verify_reads),
             reading: Pool::new(READ_BYTES, 8),
             tailing: Pool::new(TAIL_BYTES, 16),
             writing: Pool::new(WRITE_BYTES, 8),

@@ -152,7 +152,8 @@ statements! {
     INSERT_SEGMENT = "
         INSERT INTO segment (content_id, start, blob_id, blob_offset, length) VALUES (?1, ?2, ?3, ?4, ?5)";
     READ_SEGMENTS = "
-        SELECT s.start, s.length, s.blob_offset, b.name, substr(b.bytes, s.blob_offset + 1, s.length)
+        SELECT s.start, s.length, s.blob_offset, b.name,
+               CASE WHEN ?5 THEN substr(b.bytes, s.blob_offset + 1, s.length) END, b.size, b.md5
         FROM segment s JOIN blob b ON b.id = s.blob_id
         WHERE s.content_id = ?1
           AND s.start >= (SELECT max(start) FROM segment WHERE content_id = ?1 AND start <= ?2)
@@ -167,6 +168,12 @@ statements! {
         WHERE s.content_id = ?1
           AND s.start >= (SELECT max(start) FROM segment WHERE content_id = ?1 AND start <= ?2)
           AND s.start < ?3";
+    SCRUB_BLOBS = "SELECT id, name, size, md5, bytes FROM blob WHERE id > ?1 ORDER BY id LIMIT ?2";
+    OBJECTS_OF_BLOB = "
+        SELECT b.name, o.key
+        FROM segment s CROSS JOIN object o ON o.content_id = s.content_id
+        CROSS JOIN bucket b ON b.id = o.bucket_id
+        WHERE s.blob_id = ?1";
     INSERT_OBJECT_PART = "
         INSERT INTO object_part (content_id, number, start, size, checksum_algorithm, checksum)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6)";

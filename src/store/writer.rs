@@ -149,9 +149,16 @@ fn gather(first: Job, queue: &Receiver<Job>) -> (Vec<Job>, Option<Job>) {
 
 /// Runs a group of jobs, commits it and answers.
 pub(super) fn commit(change: &mut Change, group: Vec<Job>) {
+    let makes_room = group.iter().any(Job::makes_room);
+    if makes_room {
+        change.make_way();
+    }
     let begun = change.begin();
     let answers: Vec<_> = group.into_iter().map(|job| job.run(change, &begun)).collect();
     let outcome = begun.and_then(|()| change.commit());
+    if makes_room && matches!(outcome, Err(Error::Full { .. })) {
+        change.give_up_ballast();
+    }
     for answer in answers {
         answer.send(&outcome);
     }

@@ -123,7 +123,7 @@ fn here(call: &Call<'_>, object: &Object, content: &Content) -> Result<Response,
         ReadPlan::NotModified => response::empty(StatusCode::NOT_MODIFIED),
         ReadPlan::Whole | ReadPlan::Partial(_) => {
             let bytes = plan.bytes(object.size_bytes).ok_or_else(|| Error::range(Some(object.size_bytes)))?;
-            let mut answer = Response::new(ResponseBody::content(content.reader(bytes)));
+            let mut answer = Response::new(ResponseBody::content(content, bytes, ReadMethod::Get)?);
             *answer.status_mut() = plan.status();
             answer
         }

@@ -121,8 +121,8 @@ fn here(
             return Err(unsatisfiable(call, Some(*size_bytes)));
         }
         ReadPlan::NotModified => response::empty(StatusCode::NOT_MODIFIED),
-        ReadPlan::Whole => streamed(content, ByteRange::whole(object.size_bytes), StatusCode::OK),
-        ReadPlan::Partial(range) => streamed(content, *range, StatusCode::PARTIAL_CONTENT),
+        ReadPlan::Whole => streamed(call, content, ByteRange::whole(object.size_bytes), StatusCode::OK)?,
+        ReadPlan::Partial(range) => streamed(call, content, *range, StatusCode::PARTIAL_CONTENT)?,
     };
     let written = answer.headers_mut();
     headers::write_object(written, &object.state(), &object.metadata);
@@ -138,10 +138,16 @@ fn here(
     Ok(answer)
 }
 
-fn streamed(content: &Content, range: ByteRange, status: StatusCode) -> Response {
-    let mut answer = Response::new(ResponseBody::content(content.reader(range)));
+fn streamed(
+    call: &Call<'_>,
+    content: &Content,
+    range: ByteRange,
+    status: StatusCode,
+) -> Result<Response, Error> {
+    let method = if call.method == Method::HEAD { ReadMethod::Head } else { ReadMethod::Get };
+    let mut answer = Response::new(ResponseBody::content(content, range, method)?);
     *answer.status_mut() = status;
-    answer
+    Ok(answer)
 }
 
 fn precondition_failed(condition: &'static str) -> Error {

@@ -124,7 +124,7 @@ impl Kept {
     }
 
     /// A snapshot and the connection that reads it.
-    pub(super) fn get(&self, name: &SnapshotName) -> Result<(&Snapshot, &Connection), Error> {
+    pub(in crate::store) fn get(&self, name: &SnapshotName) -> Result<(&Snapshot, &Connection), Error> {
         match self.entries.get(name) {
             None => Err(Error::NoSuchSnapshot(name.clone())),
             Some(Entry::Unreadable(reason)) => {

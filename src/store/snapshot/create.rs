@@ -15,6 +15,7 @@ use crate::store::error::Error;
 use crate::store::folder::Folder;
 use crate::store::open::Inner;
 use crate::store::private;
+use crate::store::transfer::is_passing;
 
 /// Has a snapshot say again how many objects it has.
 pub(in crate::store) const COUNT_AGAIN: &str = "
@@ -71,7 +72,13 @@ pub(super) fn create(inner: &Inner, name: SnapshotName) -> Result<Snapshot, Erro
     }
     let (partial, whole) = (kept.partial_path(&name), kept.path(&name));
     let index_bytes = fs::metadata(folder.index()).map_or(0, |metadata| metadata.len());
-    folder.check_room(index_bytes)?;
+    if is_passing(&name) {
+        // It goes at once, and an export to another disk is how somebody makes room on this one.
+        folder.make_way(index_bytes);
+        folder.check_bare_room(index_bytes)?;
+    } else {
+        folder.check_room(index_bytes)?;
+    }
     let made = make_folder(folder, kept.folder()).and_then(|()| {
         let copying = shared.copies.begin();
         copy(&folder.index(), &partial)?;

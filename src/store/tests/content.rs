@@ -111,7 +111,7 @@ async fn a_content_can_be_read_after_the_store_was_closed() {
     assert!(read(&content, ByteRange::whole(300_000)).await.expect("readable") == pattern(300_000));
     let refused = fixture.store.delete_bucket(&bucket()).await;
     assert!(matches!(refused, Err(Error::Closed)));
-    fixture.store.health().expect_err("it is closed");
+    fixture.store.health().await.expect_err("it is closed");
 }
 
 #[tokio::test]

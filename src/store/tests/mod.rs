@@ -7,6 +7,7 @@ mod failures;
 mod folder;
 mod fsck;
 mod identity;
+mod health;
 mod imports;
 mod in_memory;
 mod inventory;

@@ -1,0 +1,205 @@
+//! Whether the store can do its work, found out by doing what a write does: a file among those on their
+//! way in, written and synced, and a commit of the writer's that changes nothing.
+//!
+//! It is tried on a thread of its own, once a second at most, and nobody waits for it for long: a disk
+//! that does not answer is ill.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::error::Error;
+use super::job::Job;
+use super::open::read_sequence;
+use super::shared::Shared;
+use super::writer::Writer;
+
+/// What was found out holds for so long.
+const FRESH: Duration = Duration::from_secs(1);
+/// A store that was well a moment ago is given so long to show that it still is, before the earlier
+/// answer is given again: a disk in full use is slow, and health checks are answered at once.
+const AT_ONCE: Duration = Duration::from_millis(50);
+/// A disk that takes longer is ill.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Why the store cannot do its work.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Illness {
+    /// It was closed, or its writer is gone.
+    #[error("the store is closed")]
+    Closed,
+    /// Something that a write needs failed.
+    #[error("the store cannot {doing}: {reason}{}", free(*free_bytes))]
+    Failed {
+        /// What.
+        doing: &'static str,
+        /// The folder or file, and what the system said.
+        reason: String,
+        /// What is free on the disk, where it says so.
+        free_bytes: Option<u64>,
+    },
+    /// Something does not come to an end.
+    #[error("the store tries to {doing} and has not come to an end for {} s: the disk under {} may hang", waited.as_secs(), folder.display())]
+    Hung {
+        /// What.
+        doing: &'static str,
+        /// The data folder.
+        folder: PathBuf,
+        /// For how long.
+        waited: Duration,
+    },
+}
+
+fn free(bytes: Option<u64>) -> String {
+    bytes.map_or_else(String::new, |bytes| format!(" ({bytes} bytes are free)"))
+}
+
+/// The last examination, and the one under way.
+#[derive(Debug)]
+pub(super) struct Examiner {
+    state: Mutex<State>,
+    ended: watch::Sender<()>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    last: Option<(Instant, Result<(), Illness>)>,
+    begun: Option<Instant>,
+    doing: &'static str,
+}
+
+impl Default for Examiner {
+    fn default() -> Self {
+        Self { state: Mutex::default(), ended: watch::Sender::new(()) }
+    }
+}
+
+/// Who is examined.
+#[derive(Debug, Clone)]
+pub(super) struct Patient {
+    pub(super) shared: Arc<Shared>,
+    pub(super) writer: Arc<Writer>,
+    pub(super) examiner: Arc<Examiner>,
+}
+
+impl Patient {
+    /// How the store is. The answer may be a second old.
+    pub(super) async fn health(self) -> Result<(), Illness> {
+        if !self.writer.is_alive() {
+            return Err(Illness::Closed);
+        }
+        let mut ended = self.examiner.ended.subscribe();
+        let patience = match self.begin() {
+            Asked::Fresh(answer) => return answer,
+            Asked::Wait(patience) => patience,
+        };
+        // An error would mean that the examiner is gone, which is here.
+        drop(tokio::time::timeout(patience, ended.changed()).await);
+        let state = self.examiner.lock();
+        match (state.begun, &state.last) {
+            (Some(begun), last) if last.is_none() || begun.elapsed() >= PATIENCE => {
+                Err(self.hung(&state, begun))
+            }
+            (_, Some((_, answer))) => answer.clone(),
+            (_, None) => Err(Illness::Closed),
+        }
+    }
+
+    fn hung(&self, state: &State, begun: Instant) -> Illness {
+        let folder = self.shared.folder.root().to_owned();
+        Illness::Hung { doing: state.doing, folder, waited: begun.elapsed() }
+    }
+
+    /// Begins an examination unless one is under way or was just done.
+    fn begin(&self) -> Asked {
+        let mut state = self.examiner.lock();
+        if let Some((at, answer)) = &state.last
+            && at.elapsed() < FRESH
+            && state.begun.is_none()
+        {
+            return Asked::Fresh(answer.clone());
+        }
+        let was_well = matches!(state.last, Some((_, Ok(()))));
+        let patience = if was_well { AT_ONCE } else { PATIENCE };
+        if let Some(begun) = state.begun {
+            return Asked::Wait(patience.min(PATIENCE.saturating_sub(begun.elapsed())));
+        }
+        let patient = self.clone();
+        let started = std::thread::Builder::new().name("store-health".to_owned()).spawn(move || {
+            let answer = patient.examine();
+            let mut state = patient.examiner.lock();
+            state.last = Some((Instant::now(), answer));
+            state.begun = None;
+            drop(state);
+            patient.examiner.ended.send_replace(());
+        });
+        match started {
+            Ok(_detached) => {
+                state.begun = Some(Instant::now());
+                Asked::Wait(patience)
+            }
+            Err(error) => Asked::Fresh(Err(self.failed("start a thread", &error))),
+        }
+    }
+
+    /// Does what a write does.
+    fn examine(&self) -> Result<(), Illness> {
+        let Self { shared, writer, .. } = self;
+        let folder = &shared.folder;
+        self.examiner.doing("keep room on its disk");
+        folder.check_room(0).map_err(|error| self.failed("take uploads", &error))?;
+        self.examiner.doing("write a file");
+        let probe = folder.staging_path(&folder.new_name());
+        let written = self.write(&probe);
+        // Also where it could not be written whole.
+        let removed = fs::remove_file(&probe).map_err(|error| Error::file(&probe, error));
+        written.and(removed).map_err(|error| self.failed("write a file", &error))?;
+        self.examiner.doing("write its index");
+        match writer.ask_blocking(Job::Touch) {
+            Ok(()) => {}
+            Err(Error::Closed) => return Err(Illness::Closed),
+            Err(error) => return Err(self.failed("write its index", &error)),
+        }
+        self.examiner.doing("read its index");
+        let read = shared.readers.read(|connection| read_sequence(connection).map(drop));
+        read.map_err(|error| self.failed("read its index", &error))
+    }
+
+    fn write(&self, path: &Path) -> Result<(), Error> {
+        let folder = &self.shared.folder;
+        let failed = |error| folder.explain(path, error);
+        let mut file = File::options().write(true).create_new(true).open(path).map_err(failed)?;
+        file.write_all(&[b'u'; 4096]).map_err(failed)?;
+        folder.sync_file(&file, path)
+    }
+
+    fn failed(&self, doing: &'static str, error: &dyn std::error::Error) -> Illness {
+        let mut reason = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            reason = format!("{reason}: {error}");
+            cause = error.source();
+        }
+        Illness::Failed { doing, reason, free_bytes: self.shared.folder.free_bytes() }
+    }
+}
+
+/// What who asks gets.
+enum Asked {
+    Fresh(Result<(), Illness>),
+    Wait(Duration),
+}
+
+impl Examiner {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn doing(&self, doing: &'static str) {
+        self.lock().doing = doing;
+    }
+}
