@@ -41,10 +41,10 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// A writer with keys of its own, which hold nothing yet.
-    pub(crate) fn new(number: u64) -> Self {
+    /// A writer with keys of its own, which hold nothing yet, and a seed for what it does.
+    pub(crate) fn new(number: u64, seed: u64) -> Self {
         let keys = (0..KEYS).map(|key| (format!("writer{number}/key{key}"), Held::default())).collect();
-        Self { dice: Dice::new(number), keys }
+        Self { dice: Dice::new(seed), keys }
     }
 
     /// Its keys and what they may hold.
@@ -174,7 +174,7 @@ fn put_in_parts(connection: &mut Connection, key: &str, content: &Content) -> io
 }
 
 /// Sends one request on the connection and reads its answer, which must be a success.
-fn ask(connection: &mut Connection, line: &str, headers: &str, body: &[u8]) -> io::Result<Answer> {
+pub(crate) fn ask(connection: &mut Connection, line: &str, headers: &str, body: &[u8]) -> io::Result<Answer> {
     let head = format!("{line} HTTP/1.1\r\nHost: stage\r\n{headers}Content-Length: {}\r\n\r\n", body.len());
     connection.send(head.as_bytes())?;
     connection.send(body)?;

@@ -76,7 +76,7 @@ fn seed() -> u64 {
 /// Checks out the main stage, fills it, and does every work once without a kill.
 fn rehearse(desk: Desk, dice: Dice) -> Scene {
     desk.done(&["checkout", MAIN]);
-    let writers = (0..WRITERS).map(Writer::new).collect();
+    let writers = (0..WRITERS).map(|number| Writer::new(number, number)).collect();
     let durations = [].into();
     let mut scene = Scene { desk, dice, writers, base: Vec::new(), durations, cut_short: 0 };
     let mut writers = std::mem::take(&mut scene.writers);

@@ -176,7 +176,10 @@ impl Scene {
             return Vec::new();
         }
         self.desk.done(&["checkout", GUEST]);
-        let mut guests: Vec<_> = (0..2).map(|guest| Writer::new(1_000 + 2 * number as u64 + guest)).collect();
+        let mut guests: Vec<_> = (0..2)
+            .map(|guest| 1_000 + 2 * number as u64 + guest)
+            .map(|guest| Writer::new(guest, guest))
+            .collect();
         self.write(GUEST, &mut guests, 40);
         guests
     }
@@ -278,7 +281,7 @@ impl Scene {
             let again = again.expect("the understudy binary was built for this test");
             assert!(again.status.success(), "{when}, again: {}", told(&again));
         }
-        let mut held = if work == Work::Fork { self.base.clone() } else { vec![Writer::new(0)] };
+        let mut held = if work == Work::Fork { self.base.clone() } else { vec![Writer::new(0, 0)] };
         verify(self.desk.address(GUEST), &mut held, when);
         self.write(GUEST, &mut held, 5);
         self.desk.done(&["return", GUEST]);

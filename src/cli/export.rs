@@ -1,7 +1,7 @@
 //! `understudy export`.
 
 use std::io::{self, IsTerminal as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -11,9 +11,10 @@ use super::flags;
 use super::print;
 use super::serve::data_dir;
 use super::transfer::{Teller, told, with_snapshot};
+use super::whole_file;
 use crate::config::{Environment, Settings};
 use crate::model::SnapshotName;
-use crate::store::transfer::{self, Moved};
+use crate::store::transfer;
 
 /// The arguments of `export`.
 #[derive(Debug, Args)]
@@ -58,7 +59,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Result<Ex
         let exported = if to_stdout {
             transfer::export(&folder, name, io::stdout().lock(), tell).map_err(Failure::from)
         } else {
-            write_whole(file, |output| transfer::export(&folder, name, output, tell))
+            whole_file::write(file, |output| Ok(transfer::export(&folder, name, output, tell)?))
         };
         teller.finish();
         exported
@@ -71,18 +72,4 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Result<Ex
         (false, false) => print(&format!("{}: {text}", file.display()))?,
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Writes a file whole or not at all.
-fn write_whole(
-    path: &Path,
-    write: impl FnOnce(&mut std::fs::File) -> Result<Moved, transfer::Error>,
-) -> Result<Moved, Failure> {
-    let failed = |error: io::Error| Failure::Usage(format!("cannot write {}: {error}", path.display()));
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-    let moved = write(file.as_file_mut())?;
-    file.as_file().sync_all().map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
-    Ok(moved)
 }

@@ -29,6 +29,7 @@ mod transfer;
 mod undelete;
 mod upstream;
 mod welcome;
+mod whole_file;
 mod wire;
 
 use std::ffi::OsString;
