@@ -23,6 +23,8 @@ pub(super) struct Inner {
     pub(super) shared: Arc<Shared>,
     pub(super) writer: Arc<Writer>,
     pub(super) inline_max_bytes: usize,
+    pub(super) part_min_bytes: u64,
+    pub(super) segments_max: usize,
     pub(super) clock: Clock,
     /// Held by who evicts.
     pub(super) evicting: tokio::sync::Mutex<()>,
@@ -43,7 +45,7 @@ impl Inner {
         let begun = tally::begin(&connection, options.clock.now());
         begun.map_err(|source| OpenError::Index { folder: folder.root().to_owned(), source })?;
         let shared = Shared::new(folder, snapshots, sequence);
-        let settings = Settings { sequence, part_min_bytes: options.part_min_bytes, clock: options.clock };
+        let settings = Settings { sequence, clock: options.clock };
         let writer = Writer::start(connection, Arc::clone(&shared), settings).map_err(OpenError::Thread)?;
         let writer = Arc::new(writer);
         let sweeper = sweep::start(Arc::clone(&shared), Arc::clone(&writer), sequence);
@@ -52,8 +54,16 @@ impl Inner {
         }
         let sweeper = Mutex::new(Some(sweeper.map_err(OpenError::Thread)?));
         let evicting = tokio::sync::Mutex::default();
-        let (inline_max_bytes, clock) = (options.inline_max_bytes, options.clock);
-        Ok(Self { shared, writer, inline_max_bytes, clock, evicting, sweeper })
+        Ok(Self {
+            shared,
+            writer,
+            inline_max_bytes: options.inline_max_bytes,
+            part_min_bytes: options.part_min_bytes,
+            segments_max: options.segments_max,
+            clock: options.clock,
+            evicting,
+            sweeper,
+        })
     }
 
     /// Stops the threads once what is queued is done.

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU64;
 use super::buffer::Pool;
 use super::epoch::Pins;
 use super::folder::Folder;
+use super::hold::Holds;
 use super::reader::Readers;
 use super::snapshot::{Copies, Snapshots};
 
@@ -24,6 +25,7 @@ pub(super) struct Shared {
     pub(super) pins: Arc<Pins>,
     pub(super) snapshots: Snapshots,
     pub(super) copies: Copies,
+    pub(super) holds: Holds,
     /// How often this process went back to a snapshot.
     pub(super) restores: AtomicU64,
     pub(super) reading: Arc<Pool>,
@@ -40,6 +42,7 @@ impl Shared {
             pins: Pins::new(committed),
             snapshots,
             copies: Copies::default(),
+            holds: Holds::default(),
             restores: AtomicU64::new(0),
             reading: Pool::new(READ_BYTES, 8),
             tailing: Pool::new(TAIL_BYTES, 16),

@@ -11,7 +11,7 @@ use crate::store::error::Error;
 use crate::store::{bucket, row, statement};
 
 /// How many rows one transaction removes, so that writes behind it do not wait long.
-const REMOVED_AT_ONCE: usize = 2048;
+const REMOVED_AT_ONCE: usize = 1024;
 
 /// The number of a bucket's imported index, if it has one.
 fn find(change: &Change, bucket_id: i64) -> Result<Option<i64>, Error> {

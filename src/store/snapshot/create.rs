@@ -14,6 +14,7 @@ use crate::store::Durability;
 use crate::store::error::Error;
 use crate::store::folder::Folder;
 use crate::store::open::Inner;
+use crate::store::sweep::GIVE_UP_ALL_GONE;
 
 /// Has a snapshot say again how many objects it has.
 pub(in crate::store) const COUNT_AGAIN: &str = "
@@ -120,6 +121,7 @@ fn finish(path: &Path, now: Timestamp) -> Result<(), Error> {
     connection.execute_batch(
         "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA temp_store = MEMORY; BEGIN",
     )?;
+    connection.execute_batch(GIVE_UP_ALL_GONE)?;
     connection.execute_batch(WITHOUT_GARBAGE)?;
     connection.execute("DELETE FROM snapshot", [])?;
     let born = "INSERT INTO snapshot (created_ms, objects, bytes) VALUES (?1, 0, 0)";
