@@ -154,7 +154,7 @@ fn gather(first: Job, queue: &Receiver<Job>) -> (Vec<Job>, Option<Job>) {
 }
 
 /// Runs a group of jobs, commits it and answers. `warned` is when it was last said that one took long.
-fn commit(change: &mut Change, group: Vec<Job>, warned: &mut Option<Instant>) {
+pub(super) fn commit(change: &mut Change, group: Vec<Job>, warned: &mut Option<Instant>) {
     let (started, rows, jobs, first) = (Instant::now(), change.rows_changed(), group.len(), group[0].kind());
     let begun = change.begin();
     let answers: Vec<_> = group.into_iter().map(|job| job.run(change, &begun)).collect();

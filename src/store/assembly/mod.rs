@@ -134,11 +134,15 @@ pub(super) async fn assemble(
     Ok(Assembled::Prepared(prepared))
 }
 
-/// Runs what takes longer than a look-up on a thread of its own.
+/// Does on a thread of its own what a verb that writes has to look at first, and that takes longer than a
+/// look-up.
 pub(super) async fn beside<T: Send + 'static>(
     inner: &Inner,
     work: impl FnOnce(&Arc<Shared>) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
+    if !inner.writer.is_alive() {
+        return Err(Error::Closed);
+    }
     let shared = Arc::clone(&inner.shared);
     // The runtime drops blocking work only while it shuts down.
     tokio::task::spawn_blocking(move || work(&shared)).await.unwrap_or(Err(Error::Closed))

@@ -242,7 +242,7 @@ pub(in crate::store) fn sweep(connection: &Connection) -> Result<bool, Error> {
         first_row(connection, statement::NEXT_DROPPED_INVENTORY, [], |row| Ok(row.get::<_, i64>(0)?))?;
     let Some(id) = dropped else { return Ok(false) };
     for batch in [statement::SWEEP_INVENTORY_ROWS, statement::SWEEP_CRAWL_FOLDERS] {
-        if execute(connection, batch, params![id, i64_of(REMOVED_AT_ONCE as u64)])? == REMOVED_AT_ONCE {
+        if execute(connection, batch, params![id, i64_of(REMOVED_AT_ONCE as u64)])? > 0 {
             return Ok(true);
         }
     }

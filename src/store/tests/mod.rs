@@ -6,6 +6,7 @@ mod content;
 mod failures;
 mod folder;
 mod fsck;
+mod holds;
 mod imports;
 mod in_memory;
 mod inventory;
@@ -196,8 +197,11 @@ impl Fixture {
 
     /// Waits until nothing is garbage any more.
     pub(super) async fn swept(&self) {
+        const LEFT: &str = "
+            SELECT (SELECT count(*) FROM garbage) + (SELECT count(*) FROM gone_upload)
+                   + (SELECT count(*) FROM gone_bucket)";
         let count = |connection: &rusqlite::Connection| {
-            Ok(connection.query_row("SELECT count(*) FROM garbage", [], |row| row.get::<_, i64>(0))?)
+            Ok(connection.query_row(LEFT, [], |row| row.get::<_, i64>(0))?)
         };
         eventually(|| self.store.0.shared.readers.read(count).expect("the index answers") == 0).await;
     }
