@@ -92,7 +92,8 @@ pub struct Options {
     pub reserve_bytes: u64,
     /// The least size of a part that is not the last one.
     pub part_min_bytes: u64,
-    /// How many pieces of blobs an object is made of; what would have more is written anew.
+    /// How many pieces of blobs an object is made of, a large one of some more; what would have more is
+    /// written anew.
     pub segments_max: usize,
     /// Where times come from.
     pub clock: Clock,

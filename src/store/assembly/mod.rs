@@ -121,10 +121,12 @@ pub(super) async fn assemble(
     pieces: Vec<Piece>,
     parts: Vec<NewPart>,
 ) -> Result<Assembled, Error> {
-    let (sources, segments_max) = (Arc::new(pieces), inner.segments_max);
+    let size_bytes = pieces.iter().map(Piece::size_bytes).sum();
+    let (sources, segments_max) =
+        (Arc::new(pieces), rewrite::segments_allowed(inner.segments_max, size_bytes));
     let listing = Arc::clone(&sources);
     let listed = beside(inner, move |shared| list::all(shared, &listing, segments_max)).await?;
-    let Some(segments) = listed else { return rewrite::assemble(inner, sources, parts).await };
+    let Some(segments) = listed else { return rewrite::assemble(inner, sources, parts, segments_max).await };
     let rows = Rows { segments, parts };
     if rows.len() <= ROWS_AT_ONCE {
         return Ok(Assembled::Here(rows, sources));

@@ -8,11 +8,25 @@ use crate::store::error::Error;
 use crate::store::open::Inner;
 use crate::store::staging::{Staged, Staging};
 
+/// Segments of so many bytes on average are no burden: a row of the index is a thousandth of that.
+const WORTH_A_SEGMENT_BYTES: u64 = 64 << 10;
+
+/// How much more segments than usual the largest objects may have.
+const OFTEN: usize = 64;
+
+/// How many segments a content of so many bytes may have. Few bytes in many pieces, as clients compose what
+/// is composed already, are soon written anew; large pieces stay where they are.
+pub(super) fn segments_allowed(usual: usize, size_bytes: u64) -> usize {
+    let worth = usize::try_from(size_bytes / WORTH_A_SEGMENT_BYTES).unwrap_or(usize::MAX);
+    usual.saturating_add(worth).min(usual.saturating_mul(OFTEN))
+}
+
 /// Makes a content of pieces that have too many segments.
 pub(super) async fn assemble(
     inner: &Inner,
     sources: Arc<Vec<Piece>>,
     parts: Vec<NewPart>,
+    segments_max: usize,
 ) -> Result<Assembled, Error> {
     let listing = Arc::clone(&sources);
     let counted = beside(inner, move |shared| {
@@ -21,7 +35,7 @@ pub(super) async fn assemble(
             listing.iter().map(size_and_count).collect::<Result<Vec<_>, Error>>()
         })
     });
-    let chosen = choose(&counted.await?, inner.segments_max as u64);
+    let chosen = choose(&counted.await?, segments_max as u64);
     let prepared = prepare(inner, Arc::clone(&sources)).await?;
     let (mut list, mut first, mut rewritten) = (List::default(), 0, 0);
     while first < sources.len() {
@@ -93,7 +107,20 @@ async fn copy(inner: &Inner, pieces: &[Piece]) -> Result<Staged, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::choose;
+    use super::{choose, segments_allowed};
+
+    #[test]
+    fn large_objects_may_have_more_segments_and_small_ones_not() {
+        for (size_bytes, allowed) in [
+            (0, 10_000),
+            (1 << 20, 10_016),
+            // 10,000 parts of 5 MiB, each of 32 pieces.
+            (10_000 * (5 << 20), 640_000),
+            (5 << 40, 640_000),
+        ] {
+            assert_eq!(segments_allowed(10_000, size_bytes), allowed, "{size_bytes}");
+        }
+    }
 
     #[test]
     fn what_is_written_anew_has_the_fewest_bytes_for_what_it_saves() {
