@@ -4,6 +4,7 @@
 //! cargo bench --bench figures -- large [GIB]      an object up by one PUT, up by parts, and down
 //! cargo bench --bench figures -- start [OBJECTS]  start to first answer, and memory when idle
 //! cargo bench --bench figures -- snapshot [OBJECTS]  taking and going back while others write
+//! cargo bench --bench figures -- crowd [PARTS]    what others notice of one client's largest requests
 //! ```
 
 #[expect(dead_code, reason = "answers are measured here, not looked into")]
@@ -13,6 +14,7 @@ mod http;
 #[path = "../harness/server.rs"]
 mod server;
 
+mod crowd;
 mod large;
 mod snapshot;
 mod start;
@@ -32,7 +34,10 @@ fn main() {
         Some("large") => large::measure(number(1, 5)),
         Some("start") => start::measure(number(1, 1_000_000)),
         Some("snapshot") => snapshot::measure(number(1, 100_000)),
-        _ => say("usage: cargo bench --bench figures -- large [GIB] | start [OBJECTS] | snapshot [OBJECTS]"),
+        Some("crowd") => crowd::measure(number(1, 10_000)),
+        _ => say(
+            "usage: cargo bench --bench figures -- large [GIB] | start [OBJECTS] | snapshot [OBJECTS] | crowd [PARTS]",
+        ),
     }
 }
 

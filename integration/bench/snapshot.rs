@@ -112,15 +112,20 @@ fn while_writing(address: SocketAddr, work: impl FnOnce()) -> (Duration, Pauses)
 
 /// Asks the admin API about snapshots.
 fn admin(address: SocketAddr, method: &str, path: &str, body: &str) {
+    ask_admin(address, method, &format!("/api/v1/snapshots{path}"), body);
+}
+
+/// Asks for what is below the admin's door.
+pub(crate) fn ask_admin(address: SocketAddr, method: &str, path: &str, body: &str) -> Answer {
     let credentials = BASE64_STANDARD.encode(format!("{ACCESS_KEY_ID}:{SECRET_ACCESS_KEY}"));
     let length = body.len();
     succeed(
         &format!(
-            "{method} /-/api/v1/snapshots{path} HTTP/1.1\r\nHost: stage\r\nAuthorization: Basic {credentials}\r\n\
+            "{method} /-{path} HTTP/1.1\r\nHost: stage\r\nAuthorization: Basic {credentials}\r\n\
              Content-Length: {length}\r\n\r\n{body}"
         ),
         address,
-    );
+    )
 }
 
 fn succeed(request: &str, address: SocketAddr) -> Answer {

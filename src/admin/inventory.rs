@@ -18,7 +18,7 @@ use crate::protocol::request::Response;
 use crate::sigv4::Payload;
 use crate::store::{InventoryRow, Store};
 
-/// Rows of one transaction.
+/// Rows that are handed over at once.
 const BATCH_ROWS: usize = 1000;
 /// A key may have 1,024 bytes, each of which JSON may write in six.
 const LINE_BYTES_MAX: usize = 16 * 1024;

@@ -2,6 +2,8 @@
 //!
 //! What is not counted as it happens is looked up at each scrape.
 
+use std::sync::atomic::AtomicU64;
+
 use http::StatusCode;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -18,6 +20,11 @@ use crate::view::Stats;
 
 /// The media type of what Prometheus reads.
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HeldBy {
+    by: &'static str,
+}
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfUpstream {
@@ -44,6 +51,7 @@ pub(super) async fn get(service: &Inner) -> Response {
     ours.register("build", "What is running", build);
     service.meter.register(ours);
     store(ours, service.view.store(), is_healthy);
+    writer(ours, service.view.store());
     cache(ours, &service.view.stats());
     upstreams(ours, &service.view.upstream().health());
     let mut text = String::new();
@@ -75,6 +83,19 @@ fn store(registry: &mut Registry, store: &Store, is_healthy: bool) {
         }
         Err(error) => tracing::warn!(%error, "what is cached could not be counted"),
     }
+}
+
+fn writer(registry: &mut Registry, store: &Store) {
+    let (holds, slow) = store.holds();
+    let longest = Family::<HeldBy, Gauge<f64, AtomicU64>>::default();
+    for hold in holds {
+        longest.get_or_create(&HeldBy { by: hold.by }).set(hold.longest.as_secs_f64());
+    }
+    let help = "The longest that the one writer of the store was held since the start, by kind of work";
+    registry.register_with_unit("writer_longest_hold", help, Unit::Seconds, longest);
+    let counter = Counter::<u64>::default();
+    counter.inc_by(slow);
+    registry.register("writer_slow_transactions", "Transactions that held the writer over 50 ms", counter);
 }
 
 fn cache(registry: &mut Registry, stats: &Stats) {

@@ -2,8 +2,11 @@
 
 use rusqlite::{Connection, Row, params};
 
-use super::change::{Change, find as find_row, i64_of};
+use super::assembly::beside;
+use super::change::{Change, find as find_row};
 use super::error::Error;
+use super::job::Job;
+use super::open::Inner;
 use super::{inventory, row, statement};
 use crate::model::{BucketName, Owner, Timestamp};
 
@@ -85,22 +88,46 @@ pub(super) fn create(change: &mut Change, new: NewBucket) -> Result<Bucket, Erro
 }
 
 /// Removes a bucket that holds nothing but tombstones and what is cached, with its imported index.
-pub(super) fn delete(change: &mut Change, name: &BucketName) -> Result<(), Error> {
-    let id = id(change.connection(), name)?;
-    for held in [statement::BUCKET_HAS_OBJECT, statement::BUCKET_HAS_UPLOAD] {
-        if change.find(held, [id], |_| Ok(()))?.is_some() {
-            return Err(Error::BucketNotEmpty(name.clone()));
+pub(super) async fn delete(inner: &Inner, name: &BucketName) -> Result<(), Error> {
+    // Each round but the last one means that somebody has written to the bucket meanwhile.
+    loop {
+        let looking = name.clone();
+        let looked = beside(inner, move |shared| shared.readers.read_state(|reader| look(reader, &looking)));
+        let looked = looked.await?;
+        if inner.writer.ask(|reply| Job::DeleteBucket(name.clone(), looked, reply)).await? {
+            return Ok(());
         }
     }
-    // What is cached is nobody's: it is here today because somebody read it, and goes with the bucket.
+}
+
+/// Sees to it that a bucket is empty; gives the sequence number as of which it is. There may be a million
+/// tombstones to look at.
+fn look(connection: &Connection, name: &BucketName) -> Result<u64, Error> {
+    let id = id(connection, name)?;
+    if find_row(connection, statement::BUCKET_HAS_OBJECT, [id], |_| Ok(()))?.is_some() {
+        return Err(Error::BucketNotEmpty(name.clone()));
+    }
+    find_row(connection, statement::READ_SEQUENCE, [], |found| row::number(found, 0))?
+        .ok_or_else(|| Error::damaged("the counter is missing"))
+}
+
+/// Removes a bucket that was empty as of a sequence number. The sweep removes its rows, a few at a time.
+/// `false`, and nothing is changed, if something was written to it since. Runs inside the write
+/// transaction.
+pub(super) fn finish_delete(change: &mut Change, name: &BucketName, looked: u64) -> Result<bool, Error> {
+    let id = id(change.connection(), name)?;
+    if change.find(statement::BUCKET_HAS_UPLOAD, [id], |_| Ok(()))?.is_some() {
+        return Err(Error::BucketNotEmpty(name.clone()));
+    }
     let sequence = change.next_sequence();
-    if change.execute(statement::GARBAGE_CACHED, params![id, i64_of(sequence)])? > 0 {
-        change.note_garbage(sequence);
+    if change.last_written(id) > looked {
+        return Ok(false);
     }
     inventory::drop_whole(change, id)?;
-    for delete in [statement::DELETE_BUCKET_ROWS, statement::DELETE_BUCKET_SETTINGS, statement::DELETE_BUCKET]
+    for delete in [statement::DELETE_BUCKET_SETTINGS, statement::DELETE_BUCKET, statement::INSERT_GONE_BUCKET]
     {
         change.execute(delete, [id])?;
     }
-    Ok(())
+    change.note_garbage(sequence);
+    Ok(true)
 }

@@ -1,5 +1,6 @@
 //! The write transaction: what a job may use while it runs, and how a group of jobs ends.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -8,8 +9,10 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension as _, Params, Row};
 
 use super::blob::BlobFile;
+use super::epoch::Pin;
 use super::error::Error;
 use super::folder::NAMES_AHEAD;
+use super::hold::Kind;
 use super::mark::Mark;
 use super::open::{PAGE_BYTES, copy_whole_log};
 use super::shared::Shared;
@@ -43,6 +46,9 @@ pub(super) struct Change {
     names: u64,
     /// When the first content that this group gave up became garbage.
     garbage: Option<u64>,
+    /// Behind which sequence number a bucket was last written to, and all were by going back to a snapshot.
+    written: HashMap<i64, u64>,
+    restored: u64,
     /// What the group has counted, and which upstream each was about.
     counted: Vec<(Counted, String, u64 /* bytes */)>,
     /// What was gathered elsewhere and comes with the group.
@@ -71,6 +77,8 @@ impl Change {
             changes: 0,
             names: NAMES_AHEAD,
             garbage: None,
+            written: HashMap::new(),
+            restored: 0,
             counted: Vec::new(),
             gathered: Tally::default(),
             broken: None,
@@ -283,7 +291,8 @@ impl Change {
 
     /// The store goes back to a snapshot. If the commit fails, it has counted once too often, which costs
     /// what is being fetched.
-    pub(super) fn count_restore(&self) {
+    pub(super) fn count_restore(&mut self) {
+        self.restored = self.sequence + 1;
         self.shared.restores.fetch_add(1, Ordering::AcqRel);
     }
 
@@ -301,11 +310,6 @@ impl Change {
     /// The time of the change.
     pub(super) fn now(&self) -> Timestamp {
         self.settings.clock.now()
-    }
-
-    /// The least size of a part that is not the last one.
-    pub(super) fn part_min_bytes(&self) -> u64 {
-        self.settings.part_min_bytes
     }
 
     /// Counts what a job does, if it succeeds and its group is committed.
@@ -333,9 +337,41 @@ impl Change {
         self.garbage.get_or_insert(sequence);
     }
 
-    /// Removes contents that became garbage at `up_to` or earlier, unless a reader holds them.
-    pub(super) fn sweep(&self, up_to: u64) -> Result<Swept, Error> {
+    /// An object of a bucket was written, or is a client's from here on.
+    pub(super) fn note_written(&mut self, bucket_id: i64) {
+        // Behind all that a reader may have seen before, also where the change has no number of its own.
+        self.written.insert(bucket_id, self.sequence + 1);
+    }
+
+    /// Who has seen a bucket as of this sequence number or a later one has seen all that was written to it.
+    pub(super) fn last_written(&self, bucket_id: i64) -> u64 {
+        self.written.get(&bucket_id).copied().unwrap_or(0).max(self.restored)
+    }
+
+    /// A pin of a content that is about to be written.
+    pub(super) fn pin_content(&self, content_id: i64) -> Pin {
+        self.shared.pins.pin_content(content_id)
+    }
+
+    /// Removes some of what ended, or else contents that became garbage at `up_to` or earlier, unless a
+    /// reader holds them.
+    pub(super) fn sweep(&mut self, up_to: u64) -> Result<Swept, Error> {
+        let sequence = self.next_sequence();
+        if sweep::give_up_gone(self, sequence)? {
+            self.note_garbage(sequence);
+            return Ok(Swept { more: true, ..Swept::default() });
+        }
         sweep::collect(&self.connection, up_to, |content_id| self.shared.pins.hold(content_id))
+    }
+
+    /// How many rows this connection has changed so far.
+    pub(super) fn rows_changed(&self) -> u64 {
+        self.connection.total_changes()
+    }
+
+    /// Notes that the writer was held.
+    pub(super) fn note_hold(&self, by: Kind, time: Duration) {
+        self.shared.holds.note(by, time);
     }
 
     /// The row of an owner, which is made if need be.

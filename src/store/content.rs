@@ -99,6 +99,11 @@ impl Content {
         Self { shared, _pin: Arc::new(pin), id, size_bytes, parts }
     }
 
+    /// The number that its rows have.
+    pub(super) fn id(&self) -> i64 {
+        self.id
+    }
+
     /// How many bytes there are.
     pub fn size_bytes(&self) -> u64 {
         self.size_bytes

@@ -132,6 +132,12 @@ impl Pins {
         Pin { pins: Arc::clone(self), on: On::Everything(at) }
     }
 
+    /// A pin of one content alone.
+    pub(super) fn pin_content(self: &Arc<Self>, content_id: i64) -> Pin {
+        *self.lock().contents.entry(content_id).or_insert(0) += 1;
+        Pin { pins: Arc::clone(self), on: On::Content(content_id) }
+    }
+
     /// Whether a pin is narrowed to this content.
     pub(super) fn hold(&self, content_id: i64) -> bool {
         self.lock().contents.contains_key(&content_id)
@@ -226,11 +232,7 @@ impl Pin {
 
     /// Keeps only these contents from now on, each for as long as its own pin lives.
     pub(super) fn split(self, contents: impl IntoIterator<Item = i64>) -> Vec<Self> {
-        let one = |content_id| {
-            *self.pins.lock().contents.entry(content_id).or_insert(0) += 1;
-            Self { pins: Arc::clone(&self.pins), on: On::Content(content_id) }
-        };
-        contents.into_iter().map(one).collect()
+        contents.into_iter().map(|content_id| self.pins.pin_content(content_id)).collect()
     }
 }
 

@@ -1,19 +1,24 @@
 //! What the writer is asked to do, as one closed set.
 
+use std::time::Instant;
+
 use tokio::sync::oneshot;
 
+use super::assembly::{self, Addition};
 use super::bucket::{Bucket, NewBucket};
 use super::change::Change;
+use super::epoch::Pin;
 use super::error::Error;
+use super::hold::{Kind, ROWS_MAX};
 use super::inventory::{Crawl, CrawlStep, Dropped, ImportStep, InventoryRow};
 use super::object::{
-    CacheObject, Cached, CopyObject, DeleteObject, Deleted, Eviction, Object, ObjectRef, PutObject,
-    SetDigests, UpdateObject,
+    self, CacheObject, Cached, Composition, CopyObject, DeleteObject, Deleted, Eviction, Object, ObjectRef,
+    PutObject, SetDigests, UpdateObject,
 };
 use super::snapshot::{Prepared, Step, restore, step};
-use super::sweep::Swept;
+use super::sweep::{self, Swept};
 use super::tally::Tally;
-use super::upload::{CompleteUpload, CopyPart, NewUpload, Part, PutPart, Upload, UploadRef};
+use super::upload::{self, Completion, CopiedPart, NewUpload, Part, PutPart, Upload, UploadRef};
 use crate::model::{BucketName, ObjectKey, Tags, Timestamp};
 
 /// Where an answer goes. Whoever asked may be gone: the work is done all the same.
@@ -25,7 +30,8 @@ pub(super) type Deletions = Vec<Result<Deleted, Error>>;
 /// One verb of the store, and where its answer goes.
 pub(super) enum Job {
     CreateBucket(NewBucket, Reply<Bucket>),
-    DeleteBucket(BucketName, Reply<()>),
+    /// Removes a bucket that was empty as of this sequence number; answers whether it still was.
+    DeleteBucket(BucketName, u64, Reply<bool>),
     PutObject(Box<PutObject>, Reply<Object>),
     CacheObject(Box<CacheObject>, Reply<Option<Object>>),
     NoteUsed(Vec<(BucketName, ObjectKey)>, Reply<()>),
@@ -33,15 +39,23 @@ pub(super) enum Job {
     Evict(Eviction, Reply<Cached>),
     Undelete(BucketName, Vec<ObjectKey>, Reply<Vec<bool>>),
     CopyObject(Box<CopyObject>, Reply<Object>),
+    /// Answers with nothing if what was prepared is not there any more.
+    ComposeObject(Box<Composition>, Reply<Option<Object>>),
     SetTags(ObjectRef, Tags, Reply<()>),
     DeleteObjects(BucketName, Vec<DeleteObject>, Reply<Deletions>),
     UpdateObject(Box<UpdateObject>, Reply<Object>),
-    SetDigests(SetDigests, Reply<()>),
+    /// Tells some copies of a content its digests; answers with the last of them if there are more.
+    SetDigests(SetDigests, Reply<Option<(i64, Vec<u8>)>>),
     CreateUpload(Box<NewUpload>, Reply<Upload>),
     PutPart(Box<PutPart>, Reply<Part>),
-    CopyPart(Box<CopyPart>, Reply<Part>),
-    CompleteUpload(Box<CompleteUpload>, Reply<Object>),
+    /// Answers with nothing if the source or what was prepared is not there any more.
+    CopyPart(Box<CopiedPart>, Reply<Option<Part>>),
+    /// Answers with nothing if the parts are not those of the completion any more.
+    CompleteUpload(Box<Completion>, Reply<Option<Object>>),
     AbortUpload(UploadRef, Reply<()>),
+    /// Begins a content that is garbage until something takes it.
+    BeginContent(Reply<(i64, Pin)>),
+    AddToContent(Box<Addition>, Reply<()>),
     AddInventory(BucketName, Vec<InventoryRow>, Reply<()>),
     CoverInventory(BucketName, String, Timestamp, Reply<()>),
     /// Forgets some of a prefix, and begins an import of it once nothing is left.
@@ -83,6 +97,10 @@ pub(super) enum Answer {
     Deletions(Held<Deletions>),
     Upload(Held<Upload>),
     Part(Held<Part>),
+    CopiedPart(Held<Option<Part>>),
+    Begun(Held<(i64, Pin)>),
+    Copies(Held<Option<(i64, Vec<u8>)>>),
+    Flag(Held<bool>),
     Dropped(Held<Dropped>),
     Crawl(Held<Crawl>),
     Import(Held<Option<u64>>),
@@ -93,20 +111,99 @@ pub(super) enum Answer {
 }
 
 impl Job {
+    /// What it is called where it is noted how long it held the writer.
+    pub(super) fn kind(&self) -> Kind {
+        match self {
+            Self::CreateBucket(..) => Kind::CreateBucket,
+            Self::DeleteBucket(..) => Kind::DeleteBucket,
+            Self::PutObject(..) => Kind::PutObject,
+            Self::CacheObject(..) => Kind::CacheObject,
+            Self::NoteUsed(..) => Kind::NoteUsed,
+            Self::Evict(..) => Kind::Evict,
+            Self::Undelete(..) => Kind::Undelete,
+            Self::CopyObject(..) => Kind::CopyObject,
+            Self::ComposeObject(..) => Kind::ComposeObject,
+            Self::SetTags(..) => Kind::SetTags,
+            Self::DeleteObjects(..) => Kind::DeleteObjects,
+            Self::UpdateObject(..) => Kind::UpdateObject,
+            Self::SetDigests(..) => Kind::SetDigests,
+            Self::CreateUpload(..) => Kind::CreateUpload,
+            Self::PutPart(..) => Kind::PutPart,
+            Self::CopyPart(..) => Kind::CopyPart,
+            Self::CompleteUpload(..) => Kind::CompleteUpload,
+            Self::AbortUpload(..) => Kind::AbortUpload,
+            Self::BeginContent(..) => Kind::BeginContent,
+            Self::AddToContent(..) => Kind::AddToContent,
+            Self::AddInventory(..) => Kind::AddInventory,
+            Self::CoverInventory(..) => Kind::CoverInventory,
+            Self::BeginImport(..) => Kind::BeginImport,
+            // The last step of an import removes the covers that it makes needless.
+            Self::KeepImport(step, _) if step.taken.is_some() => Kind::CoverInventory,
+            Self::KeepImport(..) => Kind::KeepImport,
+            Self::DropInventory(..) => Kind::DropInventory,
+            Self::KeepCrawl(..) => Kind::KeepCrawl,
+            Self::AddTally(..) => Kind::AddTally,
+            Self::PrepareRestore(..) => Kind::PrepareRestore,
+            Self::Restore(..) => Kind::Restore,
+            Self::Sweep(..) => Kind::Sweep,
+            Self::Touch(..) | Self::Close => Kind::Other,
+            #[cfg(test)]
+            Self::Sql(..) => Kind::Other,
+        }
+    }
+
+    /// How many rows it changes at most, those included that are noted for a restore under way. At most
+    /// [`ROWS_MAX`], unless it is [administrative](Kind::is_administrative); the tests see to it.
+    pub(super) fn rows(&self) -> usize {
+        match self {
+            Self::CreateBucket(..) | Self::SetTags(..) | Self::UpdateObject(..) | Self::CreateUpload(..) => 4,
+            Self::DeleteBucket(..) | Self::AbortUpload(..) => 16,
+            Self::PutObject(..) | Self::CacheObject(..) => object::REPLACED_ROWS + 2,
+            Self::CopyObject(..) => object::REPLACED_ROWS,
+            Self::NoteUsed(used, _) => used.len() * 2,
+            Self::Evict(..) => object::EVICTED_AT_ONCE * 3,
+            Self::Undelete(_, keys, _) => keys.len() * 2,
+            Self::ComposeObject(composition, _) => composition.rows(),
+            Self::DeleteObjects(_, deletes, _) => deletes.len() * object::DELETED_ROWS,
+            Self::SetDigests(..) => object::DIGESTS_AT_ONCE * 2,
+            Self::PutPart(..) => upload::PART_ROWS,
+            Self::CopyPart(copied, _) => copied.rows(),
+            Self::CompleteUpload(completion, _) => completion.rows(),
+            Self::BeginContent(..) | Self::Touch(..) => 1,
+            Self::AddToContent(addition, _) => addition.rows(),
+            Self::AddInventory(_, rows, _) => rows.len() * 2 + 4,
+            Self::KeepImport(step, _) => step.rows.len() * 2 + 4,
+            Self::KeepCrawl(step, _) => step.rows.len() * 2 + step.done.len() + step.found.len() + 8,
+            // What was gathered is few rows, and written with the commit.
+            Self::AddTally(..) | Self::Close => 0,
+            Self::PrepareRestore(step, _) => step.rows(),
+            Self::Sweep(..) => sweep::STEP_ROWS,
+            Self::CoverInventory(..)
+            | Self::BeginImport(..)
+            | Self::DropInventory(..)
+            | Self::Restore(..) => usize::MAX,
+            #[cfg(test)]
+            Self::Sql(..) => usize::MAX,
+        }
+    }
+
     /// How many bytes the job brings along.
     pub(super) fn weight_bytes(&self) -> usize {
         match self {
             Self::PutObject(put, _) => put.staged.inline_bytes(),
             Self::CacheObject(cache, _) => cache.staged.inline_bytes(),
-            Self::NoteUsed(used, _) => used.len() * 512,
-            Self::Undelete(_, keys, _) => keys.len() * 512,
             Self::PutPart(part, _) => part.staged.inline_bytes(),
-            Self::DeleteObjects(_, deletes, _) => deletes.len() * 4096,
-            Self::CompleteUpload(complete, _) => complete.parts.len() * 256,
-            Self::AddInventory(_, rows, _) => rows.len() * 256,
-            Self::KeepImport(step, _) => step.rows.len() * 256,
+            Self::AddToContent(addition, _) => addition.inline_bytes() + addition.rows() * 256,
             Self::PrepareRestore(step, _) => step.weight_bytes(),
-            Self::KeepCrawl(step, _) => (step.rows.len() + step.done.len() + step.found.len()) * 256,
+            Self::NoteUsed(..)
+            | Self::Undelete(..)
+            | Self::DeleteObjects(..)
+            | Self::CompleteUpload(..)
+            | Self::CopyPart(..)
+            | Self::ComposeObject(..)
+            | Self::AddInventory(..)
+            | Self::KeepImport(..)
+            | Self::KeepCrawl(..) => self.rows().saturating_mul(256),
             Self::CreateBucket(..)
             | Self::DeleteBucket(..)
             | Self::CopyObject(..)
@@ -114,9 +211,9 @@ impl Job {
             | Self::UpdateObject(..)
             | Self::SetDigests(..)
             | Self::CreateUpload(..)
-            | Self::CopyPart(..)
             | Self::SetTags(..)
             | Self::AbortUpload(..)
+            | Self::BeginContent(..)
             | Self::CoverInventory(..)
             | Self::BeginImport(..)
             | Self::DropInventory(..)
@@ -135,12 +232,7 @@ impl Job {
     pub(super) fn is_alone(&self) -> bool {
         // What is attached for a restore is let go when the group has ended, and not before it is
         // attached again.
-        matches!(
-            self,
-            Self::Restore(..)
-                | Self::PrepareRestore(Step::Contents(..) | Step::End, _)
-                | Self::DeleteBucket(..)
-        )
+        self.rows() > ROWS_MAX || matches!(self, Self::PrepareRestore(Step::Contents(..) | Step::End, _))
     }
 
     /// Whether it gives room back, and so must go on when the disk is full.
@@ -158,14 +250,14 @@ impl Job {
 
     /// Does the work, if the group's transaction could be begun.
     pub(super) fn run(self, change: &mut Change, begun: &Result<(), Error>) -> Answer {
-        use super::{bucket, inventory, object, upload};
-        let mut run = Run { change, begun };
+        use super::{bucket, inventory};
+        let mut run = Run { change, begun, kind: self.kind(), rows: self.rows() };
         match self {
             Self::CreateBucket(new, reply) => {
                 Answer::Bucket(run.held(reply, |change| bucket::create(change, new)))
             }
-            Self::DeleteBucket(name, reply) => {
-                Answer::Nothing(run.held_alone(reply, |change| bucket::delete(change, &name)))
+            Self::DeleteBucket(name, looked, reply) => {
+                Answer::Flag(run.held(reply, |change| bucket::finish_delete(change, &name, looked)))
             }
             Self::PutObject(put, reply) => {
                 Answer::Object(run.held(reply, |change| object::put(change, *put)))
@@ -185,6 +277,9 @@ impl Job {
             Self::CopyObject(copy, reply) => {
                 Answer::Object(run.held(reply, |change| object::copy(change, *copy)))
             }
+            Self::ComposeObject(composition, reply) => {
+                Answer::Kept(run.held(reply, |change| object::finish_composition(change, *composition)))
+            }
             Self::SetTags(object, tags, reply) => {
                 Answer::Nothing(run.held(reply, |change| object::set_tags(change, object, &tags)))
             }
@@ -195,7 +290,7 @@ impl Job {
                 Answer::Object(run.held(reply, |change| object::update(change, &update)))
             }
             Self::SetDigests(set, reply) => {
-                Answer::Nothing(run.held(reply, |change| object::set_digests(change, &set)))
+                Answer::Copies(run.held(reply, |change| object::set_digests(change, &set)))
             }
             Self::CreateUpload(new, reply) => {
                 Answer::Upload(run.held(reply, |change| upload::create(change, *new)))
@@ -203,11 +298,15 @@ impl Job {
             Self::PutPart(part, reply) => {
                 Answer::Part(run.held(reply, |change| upload::put_part(change, *part)))
             }
-            Self::CopyPart(part, reply) => {
-                Answer::Part(run.held(reply, |change| upload::copy_part(change, *part)))
+            Self::CopyPart(copied, reply) => {
+                Answer::CopiedPart(run.held(reply, |change| upload::finish_copy(change, *copied)))
             }
-            Self::CompleteUpload(complete, reply) => {
-                Answer::Object(run.held(reply, |change| upload::complete(change, &complete)))
+            Self::CompleteUpload(completion, reply) => {
+                Answer::Kept(run.held(reply, |change| upload::finish(change, *completion)))
+            }
+            Self::BeginContent(reply) => Answer::Begun(run.held(reply, assembly::begin)),
+            Self::AddToContent(addition, reply) => {
+                Answer::Nothing(run.held(reply, |change| assembly::add(change, *addition)))
             }
             Self::AbortUpload(upload, reply) => {
                 Answer::Nothing(run.held(reply, |change| upload::abort(change, &upload)))
@@ -256,15 +355,14 @@ impl Job {
 struct Run<'a> {
     change: &'a mut Change,
     begun: &'a Result<(), Error>,
+    kind: Kind,
+    /// How many rows the job says it changes at most.
+    rows: usize,
 }
 
 impl Run<'_> {
     fn held<T>(&mut self, reply: Reply<T>, job: impl FnOnce(&mut Change) -> Result<T, Error>) -> Held<T> {
-        let result = match self.begun {
-            Ok(()) => self.change.attempt(job),
-            Err(error) => Err(error.clone()),
-        };
-        Held { result, reply }
+        self.noted(reply, |change| change.attempt(job))
     }
 
     /// The same for a job that [is alone](Job::is_alone).
@@ -273,11 +371,31 @@ impl Run<'_> {
         reply: Reply<T>,
         job: impl FnOnce(&mut Change) -> Result<T, Error>,
     ) -> Held<T> {
+        self.noted(reply, |change| change.alone(job))
+    }
+
+    fn noted<T>(&mut self, reply: Reply<T>, job: impl FnOnce(&mut Change) -> Result<T, Error>) -> Held<T> {
+        let (begun, rows) = (Instant::now(), self.change.rows_changed());
         let result = match self.begun {
-            Ok(()) => self.change.alone(job),
+            Ok(()) => job(self.change),
             Err(error) => Err(error.clone()),
         };
+        self.change.note_hold(self.kind, begun.elapsed());
+        self.check_rows(self.change.rows_changed() - rows);
         Held { result, reply }
+    }
+
+    /// Every test of the store is also one of this: no job changes more rows than it said, and none that
+    /// a client can ask for may say more than a transaction has room for.
+    fn check_rows(&self, changed: u64) {
+        if cfg!(test) {
+            let (kind, said) = (self.kind, self.rows);
+            assert!(
+                kind.is_administrative() || said <= ROWS_MAX,
+                "{kind:?} says that it changes {said} rows"
+            );
+            assert!(changed <= said as u64, "{kind:?} changed {changed} rows and said {said}");
+        }
     }
 }
 
@@ -294,6 +412,10 @@ impl Answer {
             Self::Deletions(held) => held.send(committed),
             Self::Upload(held) => held.send(committed),
             Self::Part(held) => held.send(committed),
+            Self::CopiedPart(held) => held.send(committed),
+            Self::Begun(held) => held.send(committed),
+            Self::Copies(held) => held.send(committed),
+            Self::Flag(held) => held.send(committed),
             Self::Dropped(held) => held.send(committed),
             Self::Crawl(held) => held.send(committed),
             Self::Import(held) => held.send(committed),

@@ -14,6 +14,7 @@ pub(super) const STEPS: &[&str] = &[
     include_str!("../../schema/0004_snapshots.sql"),
     include_str!("../../schema/0005_tally.sql"),
     include_str!("../../schema/0006_identity.sql"),
+    include_str!("../../schema/0007_what_is_gone.sql"),
 ];
 
 /// Applies the steps that an index does not have yet, each in a transaction of its own.

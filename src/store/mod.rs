@@ -8,6 +8,7 @@
 //! Verbs that only read are synchronous: they are a few microseconds of a prepared statement, less
 //! than it costs to hand them to another thread. Verbs that write wait for the group commit.
 
+mod assembly;
 mod ballast;
 mod blob;
 mod bucket;
@@ -20,6 +21,7 @@ mod error;
 mod folder;
 pub mod fsck;
 mod health;
+mod hold;
 mod inventory;
 mod job;
 mod lock;
@@ -28,9 +30,9 @@ mod mend;
 mod migrate;
 mod object;
 mod open;
+mod opened;
 mod private;
 mod quarantine;
-mod opened;
 mod reader;
 mod row;
 mod scan;
@@ -56,12 +58,13 @@ pub use content::{Content, ContentReader, PartRange};
 pub use damage::Damage;
 pub use error::{Error, OpenError};
 pub use health::Illness;
+pub use hold::Hold;
 pub use inventory::{Crawl, Import, InventoryRow, Known};
 pub use mark::Doubt;
 pub use mend::remedy;
 pub use object::{
-    CacheObject, Cached, CopyObject, DeleteObject, Deleted, Lookup, Object, ObjectRef, Origin, PutObject,
-    Source, UpdateObject,
+    CacheObject, Cached, ComposeObject, CopyObject, DeleteObject, Deleted, Lookup, Object, ObjectRef, Origin,
+    PutObject, Source, UpdateObject,
 };
 pub use quarantine::Quarantined;
 pub use scan::{Listed, ListedKind, Scan, Start, UploadScan, UploadStart};
@@ -110,6 +113,9 @@ pub struct Options {
     pub part_min_bytes: u64,
     /// Which reads are compared with what was written.
     pub verify_reads: VerifyReads,
+    /// How many pieces of blobs an object is made of, a large one of some more; what would have more is
+    /// written anew.
+    pub segments_max: usize,
     /// Where times come from.
     pub clock: Clock,
 }
@@ -125,6 +131,7 @@ impl Options {
             ballast_bytes: 8 << 20,
             part_min_bytes: 5 << 20,
             verify_reads: VerifyReads::default(),
+            segments_max: usize::from(PartNumber::MAX),
             clock: Clock::System,
         }
     }
@@ -156,6 +163,12 @@ impl Store {
         health::Patient { shared, writer, examiner }.health().await
     }
 
+    /// What held the writer, and how long at most since the start; and how many transactions took longer
+    /// than anybody should wait.
+    pub fn holds(&self) -> (Vec<Hold>, u64) {
+        (self.0.shared.holds.longest(), self.0.shared.holds.slow())
+    }
+
     /// Makes a bucket, or says whose it is already.
     pub async fn create_bucket(&self, new: NewBucket) -> Result<Bucket, Error> {
         self.0.shared.folder.check_index_room(0)?;
@@ -181,7 +194,7 @@ impl Store {
     /// Removes a bucket that holds no object, version or upload. Its tombstones,
     /// what is cached in it and its imported index go with it.
     pub async fn delete_bucket(&self, name: &BucketName) -> Result<(), Error> {
-        self.0.writer.ask(|reply| Job::DeleteBucket(name.clone(), reply)).await
+        bucket::delete(&self.0, name).await
     }
 
     /// Begins to take bytes in. `size_hint` is how many will come, where that is known.
@@ -242,6 +255,13 @@ impl Store {
         self.0.shared.damage.get()
     }
 
+    /// Makes an object of others' bytes, one behind the other. No byte is moved, unless it would be made of
+    /// more pieces than [`Options::segments_max`].
+    pub async fn compose_object(&self, compose: ComposeObject) -> Result<Object, Error> {
+        self.0.shared.folder.check_index_room(0)?;
+        object::compose(&self.0, compose).await
+    }
+
     /// Replaces the tags of an object.
     pub async fn set_tags(&self, object: ObjectRef, tags: Tags) -> Result<(), Error> {
         self.0.shared.folder.check_index_room(0)?;
@@ -257,22 +277,28 @@ impl Store {
     /// Notes the MD5 and the CRC-32C of an object's bytes where they were not known, as after a
     /// multipart upload, for all copies of it too.
     pub async fn set_digests(&self, object: &Object, digests: &Digests) -> Result<(), Error> {
-        let set = SetDigests {
-            content_id: object.content_id,
-            size_bytes: object.size_bytes,
-            md5: digests.md5,
-            crc32c: digests.crc32c(),
-        };
-        self.0.writer.ask(|reply| Job::SetDigests(set, reply)).await
+        let mut after = Some((0, Vec::new()));
+        while let Some(last) = after {
+            let set = SetDigests {
+                content_id: object.content_id,
+                size_bytes: object.size_bytes,
+                md5: digests.md5,
+                crc32c: digests.crc32c(),
+                after: last,
+            };
+            after = self.0.writer.ask(|reply| Job::SetDigests(set, reply)).await?;
+        }
+        Ok(())
     }
 
-    /// Deletes in one transaction; each key has its own outcome, in the order given.
+    /// Deletes, a hundred or so in one transaction; each key has its own outcome, in the order given. If
+    /// the first of these fails, so does all of it.
     pub async fn delete_objects(
         &self,
         bucket: &BucketName,
         deletes: Vec<DeleteObject>,
     ) -> Result<Vec<Result<Deleted, Error>>, Error> {
-        self.0.writer.ask(|reply| Job::DeleteObjects(bucket.clone(), deletes, reply)).await
+        object::delete_all(&self.0, bucket, deletes).await
     }
 
     /// Current versions in the order of their keys' bytes. Costs what it returns.
@@ -306,7 +332,7 @@ impl Store {
     pub async fn copy_part(&self, part: CopyPart) -> Result<Part, Error> {
         self.0.shared.folder.check_index_room(0)?;
         self.check_source(&part.source, part.range).await?;
-        self.0.writer.ask(|reply| Job::CopyPart(Box::new(part), reply)).await
+        upload::copy_part(&self.0, part).await
     }
 
     /// The parts of an upload with numbers above `after`, ascending.
@@ -338,12 +364,13 @@ impl Store {
         self.0.shared.readers.read(|connection| scan::uploads(connection, bucket, scan))
     }
 
-    /// Makes the object of an upload's parts without moving a byte.
+    /// Makes the object of an upload's parts without moving a byte, unless it would be made of more pieces
+    /// than [`Options::segments_max`].
     ///
     /// Asked again after it was done, it gives the same object, for as long as that is the current one.
     pub async fn complete_upload(&self, complete: CompleteUpload) -> Result<Object, Error> {
         self.0.shared.folder.check_index_room(0)?;
-        self.0.writer.ask(|reply| Job::CompleteUpload(Box::new(complete), reply)).await
+        upload::complete(&self.0, complete).await
     }
 
     /// Forgets an upload and its parts.

@@ -10,8 +10,8 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::error::{Error, OpenError};
 use super::folder::{Folder, NAMES_AHEAD};
-use super::mark::{self, Facts, Mark, Note};
 use super::health::Examiner;
+use super::mark::{self, Facts, Mark, Note};
 use super::shared::Shared;
 use super::snapshot::Snapshots;
 use super::writer::{Settings, Writer};
@@ -29,6 +29,8 @@ pub(super) struct Inner {
     pub(super) shared: Arc<Shared>,
     pub(super) writer: Arc<Writer>,
     pub(super) inline_max_bytes: usize,
+    pub(super) part_min_bytes: u64,
+    pub(super) segments_max: usize,
     pub(super) clock: Clock,
     /// Held by who evicts.
     pub(super) evicting: tokio::sync::Mutex<()>,
@@ -55,7 +57,7 @@ impl Inner {
             tracing::warn!(%mend, "other users of this machine can read or change what the data folder holds");
         }
         let shared = Shared::new(folder, snapshots, sequence, options.verify_reads);
-        let settings = Settings { sequence, part_min_bytes: options.part_min_bytes, clock: options.clock };
+        let settings = Settings { sequence, clock: options.clock };
         let writer = Writer::start(connection, Arc::clone(&shared), settings, mark);
         let writer = writer.map_err(OpenError::Thread)?;
         let writer = Arc::new(writer);
@@ -65,10 +67,18 @@ impl Inner {
         }
         let sweeper = Mutex::new(Some(sweeper.map_err(OpenError::Thread)?));
         let evicting = tokio::sync::Mutex::default();
-        let (inline_max_bytes, clock) = (options.inline_max_bytes, options.clock);
         shared.folder.tend_ballast();
-        let examiner = Arc::default();
-        Ok(Self { shared, writer, inline_max_bytes, clock, evicting, examiner, sweeper })
+        Ok(Self {
+            shared,
+            writer,
+            inline_max_bytes: options.inline_max_bytes,
+            part_min_bytes: options.part_min_bytes,
+            segments_max: options.segments_max,
+            clock: options.clock,
+            evicting,
+            examiner: Arc::default(),
+            sweeper,
+        })
     }
 
     /// Stops the threads once what is queued is done.

@@ -7,6 +7,7 @@ use super::buffer::Pool;
 use super::damage;
 use super::epoch::Pins;
 use super::folder::Folder;
+use super::hold::Holds;
 use super::reader::Readers;
 use super::snapshot::{Copies, Snapshots};
 use super::verify::{Sampler, VerifyReads};
@@ -26,6 +27,7 @@ pub(super) struct Shared {
     pub(super) pins: Arc<Pins>,
     pub(super) snapshots: Snapshots,
     pub(super) copies: Copies,
+    pub(super) holds: Holds,
     /// How often this process went back to a snapshot.
     pub(super) restores: AtomicU64,
     /// What readers have found broken.
@@ -51,6 +53,7 @@ impl Shared {
             pins: Pins::new(committed),
             snapshots,
             copies: Copies::default(),
+            holds: Holds::default(),
             restores: AtomicU64::new(0),
             damage: damage::Found::default(),
             sampler: Sampler::new(verify_reads),

@@ -60,12 +60,15 @@ statements! {
         FROM bucket b JOIN owner w ON w.id = b.owner
         WHERE b.name >= ?1 AND b.name < CAST(?2 AS TEXT)
         ORDER BY b.name LIMIT ?3";
-    INSERT_BUCKET = "INSERT INTO bucket (name, created_ms, region, owner) VALUES (?1, ?2, ?3, ?4)";
+    // Rows of a bucket that is gone may still be there, under its id.
+    INSERT_BUCKET = "
+        INSERT INTO bucket (id, name, created_ms, region, owner)
+        SELECT 1 + max(coalesce((SELECT max(id) FROM bucket), 0),
+                       coalesce((SELECT max(bucket_id) FROM gone_bucket), 0)), ?1, ?2, ?3, ?4";
     BUCKET_HAS_OBJECT = "
         SELECT 1 FROM object WHERE bucket_id = ?1 AND kind <> 2 AND origin = 0 LIMIT 1";
     BUCKET_HAS_UPLOAD = "SELECT 1 FROM upload WHERE bucket_id = ?1 LIMIT 1";
     DELETE_BUCKET = "DELETE FROM bucket WHERE id = ?1";
-    DELETE_BUCKET_ROWS = "DELETE FROM object WHERE bucket_id = ?1";
     DELETE_BUCKET_SETTINGS = "DELETE FROM bucket_setting WHERE bucket_id = ?1";
 
     // Objects. The bucket comes first so that "no bucket" and "no object" differ in one statement.
@@ -124,9 +127,13 @@ statements! {
         UPDATE object SET metadata = ?4, metageneration = metageneration + 1, updated_ms = ?5,
                           origin = 0, used_ms = NULL, fetched_ms = NULL
         WHERE bucket_id = ?1 AND key = ?2 AND sequence = ?3";
+    // In the order of the index that finds them.
+    COPIES_OF = "
+        SELECT bucket_id, key, sequence FROM object
+        WHERE content_id = ?1 AND (bucket_id, key) > (?2, ?3) ORDER BY bucket_id, key LIMIT ?4";
     SET_DIGESTS = "
-        UPDATE object SET md5 = coalesce(md5, ?2), crc32c = coalesce(crc32c, ?3)
-        WHERE content_id = ?1 AND size = ?4";
+        UPDATE object SET md5 = coalesce(md5, ?5), crc32c = coalesce(crc32c, ?6)
+        WHERE bucket_id = ?1 AND key = ?2 AND sequence = ?3 AND size = ?4";
 
     // What is cached. A total is exact up to 2^53, and never too large as a sum may be.
     UNDELETE = "DELETE FROM object WHERE bucket_id = ?1 AND key = ?2 AND kind = 2";
@@ -141,12 +148,6 @@ statements! {
     FETCHED_BEFORE = "
         SELECT bucket_id, key, sequence, size, content_id FROM object
         WHERE origin = 1 AND fetched_ms < ?2 ORDER BY fetched_ms LIMIT ?1";
-    GARBAGE_CACHED = "
-        INSERT INTO garbage (sequence, content_id)
-        SELECT ?2, o.content_id FROM object o
-        WHERE o.bucket_id = ?1 AND o.content_id IS NOT NULL AND NOT EXISTS (
-            SELECT 1 FROM object x WHERE x.content_id = o.content_id AND x.bucket_id <> ?1)";
-
     // Contents and blobs.
     INSERT_BLOB = "INSERT INTO blob (id, name, size, md5, bytes) VALUES (?1, ?2, ?3, ?4, ?5)";
     INSERT_SEGMENT = "
@@ -159,15 +160,12 @@ statements! {
           AND s.start >= (SELECT max(start) FROM segment WHERE content_id = ?1 AND start <= ?2)
           AND s.start < ?3
         ORDER BY s.start LIMIT ?4";
-    // Puts the part of content ?1 from ?2 up to ?3 behind the ?5 bytes that content ?4 has already.
-    COPY_SEGMENTS = "
-        INSERT INTO segment (content_id, start, blob_id, blob_offset, length)
-        SELECT ?4, max(s.start, ?2) - ?2 + ?5, s.blob_id, s.blob_offset + max(s.start, ?2) - s.start,
-               min(s.start + s.length, ?3) - max(s.start, ?2)
-        FROM segment s
-        WHERE s.content_id = ?1
-          AND s.start >= (SELECT max(start) FROM segment WHERE content_id = ?1 AND start <= ?2)
-          AND s.start < ?3";
+    FIND_SEGMENTS = "
+        SELECT start, blob_id, blob_offset, length FROM segment
+        WHERE content_id = ?1
+          AND start >= (SELECT max(start) FROM segment WHERE content_id = ?1 AND start <= ?2)
+          AND start < ?3
+        ORDER BY start";
     SCRUB_BLOBS = "SELECT id, name, size, md5, bytes FROM blob WHERE id > ?1 ORDER BY id LIMIT ?2";
     OBJECTS_OF_BLOB = "
         SELECT b.name, o.key
@@ -209,7 +207,7 @@ statements! {
         SELECT number, content_id, size, modified_ms, md5, crc32c, crc64nvme, checksum_algorithm, checksum
         FROM part WHERE upload = ?1 AND number > ?2
         ORDER BY number LIMIT ?3";
-    DELETE_PARTS = "DELETE FROM part WHERE upload = ?1";
+    LAST_PART = "SELECT max(content_id) FROM part WHERE upload = ?1";
 
     // The imported index.
     FIND_INVENTORY = "
@@ -276,8 +274,6 @@ statements! {
     READ_SNAPSHOT = "SELECT created_ms, objects, bytes FROM snapshot WHERE rowid = 1";
 
     // Garbage.
-    GARBAGE_PARTS = "
-        INSERT INTO garbage (sequence, content_id) SELECT ?2, content_id FROM part WHERE upload = ?1";
     GARBAGE_CONTENT = "INSERT INTO garbage (sequence, content_id) VALUES (?1, ?2)";
     GARBAGE_CONTENT_IF_UNREFERENCED = "
         INSERT INTO garbage (sequence, content_id)
@@ -288,9 +284,27 @@ statements! {
     DELETE_GARBAGE = "DELETE FROM garbage WHERE sequence = ?1 AND content_id = ?2";
     SEGMENTS_OF_GARBAGE = "SELECT start, blob_id FROM segment WHERE content_id = ?1 ORDER BY start LIMIT ?2";
     DELETE_SEGMENT = "DELETE FROM segment WHERE content_id = ?1 AND start = ?2";
-    DELETE_OBJECT_PARTS = "DELETE FROM object_part WHERE content_id = ?1";
+    DELETE_OBJECT_PARTS = "
+        DELETE FROM object_part WHERE content_id = ?1 AND number IN (
+            SELECT number FROM object_part WHERE content_id = ?1 ORDER BY number LIMIT ?2)";
     DELETE_BLOB_IF_UNREFERENCED = "
         DELETE FROM blob WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM segment WHERE blob_id = ?1)
         RETURNING name";
     FIND_BLOB_NAME = "SELECT 1 FROM blob WHERE name = ?1";
+
+    // What is gone and has rows left.
+    INSERT_GONE_UPLOAD = "INSERT INTO gone_upload (upload) VALUES (?1)";
+    NEXT_GONE_UPLOAD = "SELECT min(upload) FROM gone_upload";
+    GARBAGE_SOME_PARTS = "
+        INSERT INTO garbage (sequence, content_id)
+        SELECT ?2, content_id FROM part WHERE upload = ?1 ORDER BY number LIMIT ?3";
+    DELETE_SOME_PARTS = "
+        DELETE FROM part WHERE upload = ?1 AND number IN (
+            SELECT number FROM part WHERE upload = ?1 ORDER BY number LIMIT ?2)";
+    DELETE_GONE_UPLOAD = "DELETE FROM gone_upload WHERE upload = ?1";
+    INSERT_GONE_BUCKET = "INSERT INTO gone_bucket (bucket_id) VALUES (?1)";
+    NEXT_GONE_BUCKET = "SELECT min(bucket_id) FROM gone_bucket";
+    SOME_OF_GONE_BUCKET = "
+        SELECT key, sequence, content_id FROM object WHERE bucket_id = ?1 ORDER BY key LIMIT ?2";
+    DELETE_GONE_BUCKET = "DELETE FROM gone_bucket WHERE bucket_id = ?1";
 }

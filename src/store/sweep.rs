@@ -14,21 +14,25 @@ use std::time::Duration;
 
 use rusqlite::{Connection, params};
 
-use super::change::{execute, find, i64_of};
+use super::change::{Change, execute, find, i64_of};
 use super::error::Error;
 use super::folder::BlobName;
 use super::job::Job;
 use super::shared::Shared;
 use super::upload::UploadRef;
 use super::writer::Writer;
-use super::{inventory, quarantine, row, statement};
+use super::{inventory, object, quarantine, row, statement};
 use crate::model::UploadId;
 
 /// Waits so long for more before it begins, to sweep in few transactions.
 const LINGER: Duration = Duration::from_millis(50);
 
-/// How many rows one transaction removes, so that writes behind it do not wait long.
-const ROWS_MAX: usize = 512;
+/// How many segments, parts or objects one transaction removes, so that writes behind it do not wait long.
+const AT_ONCE: usize = 512;
+
+/// How many rows one step changes at most: a segment has a blob, and a content its mark. One is noted for a
+/// restore under way when it is changed.
+pub(super) const STEP_ROWS: usize = AT_ONCE * 3 + 8;
 
 /// What one step of the sweep came to.
 #[derive(Debug, Default)]
@@ -111,27 +115,14 @@ fn remove(file: &Path) {
 }
 
 /// Removes the rows of contents that became garbage at `up_to` or earlier and that nobody holds, and
-/// then those of imported indexes that were dropped.
+/// once there are none, those of imported indexes that were dropped.
 pub(super) fn collect(
     connection: &Connection,
     up_to: u64,
     is_held: impl Fn(i64) -> bool,
 ) -> Result<Swept, Error> {
-    let mut swept = collect_contents(connection, up_to, is_held)?;
-    if !swept.more {
-        swept.more = inventory::sweep(connection)?;
-    }
-    Ok(swept)
-}
-
-/// The same without imported indexes.
-fn collect_contents(
-    connection: &Connection,
-    up_to: u64,
-    is_held: impl Fn(i64) -> bool,
-) -> Result<Swept, Error> {
     let mut swept = Swept::default();
-    let mut budget = ROWS_MAX;
+    let mut budget = AT_ONCE;
     let mut last = (0, 0);
     while let Some((sequence, content_id)) = next(connection, last)? {
         if sequence > up_to {
@@ -147,21 +138,98 @@ fn collect_contents(
             swept.held.push(content_id);
             continue;
         }
-        let segments = segments(connection, content_id, budget)?;
-        for (start, blob_id) in &segments {
-            execute(connection, statement::DELETE_SEGMENT, params![content_id, start])?;
-            swept.files.extend(remove_blob(connection, *blob_id)?);
-        }
-        if segments.len() < budget {
-            execute(connection, statement::DELETE_OBJECT_PARTS, [content_id])?;
+        let removed = remove_rows(connection, content_id, budget, &mut swept.files)?;
+        if removed < budget {
             execute(connection, statement::DELETE_GARBAGE, params![i64_of(sequence), content_id])?;
         } else {
             // It may have more of them, also where nothing follows it.
             swept.more = true;
         }
-        budget = budget.saturating_sub(segments.len().max(1));
+        budget = budget.saturating_sub(removed.max(1));
+    }
+    if budget == AT_ONCE {
+        swept.more = inventory::sweep(connection)?;
     }
     Ok(swept)
+}
+
+/// Removes rows of a content, at most `limit`, and says how many. Adds the files that nothing names now.
+fn remove_rows(
+    connection: &Connection,
+    content_id: i64,
+    limit: usize,
+    files: &mut Vec<BlobName>,
+) -> Result<usize, Error> {
+    let segments = segments(connection, content_id, limit)?;
+    for (start, blob_id) in &segments {
+        execute(connection, statement::DELETE_SEGMENT, params![content_id, start])?;
+        files.extend(remove_blob(connection, *blob_id)?);
+    }
+    let left = i64_of((limit - segments.len()) as u64);
+    let parts = execute(connection, statement::DELETE_OBJECT_PARTS, params![content_id, left])?;
+    Ok(segments.len() + parts)
+}
+
+/// The same for all of them at once, where nobody waits: in snapshots, and in `fsck`.
+pub(super) const GIVE_UP_ALL_GONE: &str = "
+    INSERT INTO garbage
+    SELECT (SELECT value FROM counter WHERE name = 'sequence'), p.content_id
+    FROM gone_upload g CROSS JOIN part p ON p.upload = g.upload WHERE true ON CONFLICT DO NOTHING;
+    DELETE FROM part WHERE upload IN (SELECT upload FROM gone_upload);
+    DELETE FROM gone_upload;
+    INSERT INTO garbage
+    SELECT DISTINCT (SELECT value FROM counter WHERE name = 'sequence'), o.content_id
+    FROM gone_bucket g CROSS JOIN object o ON o.bucket_id = g.bucket_id
+    WHERE o.content_id IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM object x
+        WHERE x.content_id = o.content_id AND x.bucket_id NOT IN (SELECT bucket_id FROM gone_bucket))
+    ON CONFLICT DO NOTHING;
+    DELETE FROM object WHERE bucket_id IN (SELECT bucket_id FROM gone_bucket);
+    DELETE FROM gone_bucket;";
+
+/// Removes some of the rows that uploads and buckets left behind that are gone. What they held is garbage
+/// from `sequence` on. Says whether there were any.
+pub(super) fn give_up_gone(change: &mut Change, sequence: u64) -> Result<bool, Error> {
+    let first = |sql| change.find(sql, [], |row| Ok(row.get::<_, Option<i64>>(0)?));
+    if let Some(upload) = first(statement::NEXT_GONE_UPLOAD)?.flatten() {
+        return give_up_parts(change, upload, sequence).map(|()| true);
+    }
+    if let Some(bucket_id) = first(statement::NEXT_GONE_BUCKET)?.flatten() {
+        return give_up_objects(change, bucket_id, sequence).map(|()| true);
+    }
+    Ok(false)
+}
+
+/// Gives up some of the parts of an upload that is gone.
+fn give_up_parts(change: &mut Change, upload: i64, sequence: u64) -> Result<(), Error> {
+    let limit = i64_of(AT_ONCE as u64);
+    change.execute(statement::GARBAGE_SOME_PARTS, params![upload, i64_of(sequence), limit])?;
+    if change.execute(statement::DELETE_SOME_PARTS, params![upload, limit])? < AT_ONCE {
+        change.execute(statement::DELETE_GONE_UPLOAD, [upload])?;
+    }
+    Ok(())
+}
+
+/// Removes some of the rows of a bucket that is gone.
+fn give_up_objects(change: &mut Change, bucket_id: i64, sequence: u64) -> Result<(), Error> {
+    let mut rows: Vec<(Vec<u8>, i64, Option<i64>)> = Vec::new();
+    {
+        let mut statement = change.connection().prepare_cached(statement::SOME_OF_GONE_BUCKET)?;
+        let mut found = statement.query(params![bucket_id, i64_of(AT_ONCE as u64)])?;
+        while let Some(row) = found.next()? {
+            rows.push((row.get(0)?, row.get(1)?, row.get(2)?));
+        }
+    }
+    for (key, version, content_id) in &rows {
+        change.execute(statement::DELETE_OBJECT, params![bucket_id, key, version])?;
+        if let Some(content_id) = content_id {
+            object::give_up_content(change, *content_id, sequence)?;
+        }
+    }
+    if rows.len() < AT_ONCE {
+        change.execute(statement::DELETE_GONE_BUCKET, [bucket_id])?;
+    }
+    Ok(())
 }
 
 /// The content that became garbage first behind `last`, and when.

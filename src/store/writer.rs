@@ -8,12 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::change::Change;
 use super::error::Error;
+use super::hold::{HOLD_MAX, Kind, ROWS_MAX};
 use super::job::{Job, Reply};
 use super::mark::Mark;
 use super::shared::Shared;
@@ -23,6 +25,9 @@ use crate::clock::Clock;
 const GROUP_JOBS: usize = 512;
 /// How many bytes of bodies share a transaction, so that one group stays small in memory.
 const GROUP_BYTES: usize = 2 << 20;
+
+/// That a transaction took long is said so often at most.
+const WARNED_AT_MOST_EVERY: Duration = Duration::from_secs(10);
 
 /// The writing thread.
 #[derive(Debug)]
@@ -37,8 +42,6 @@ pub(super) struct Writer {
 pub(super) struct Settings {
     /// The last sequence number that the index has given out.
     pub(super) sequence: u64,
-    /// The least size of a part that is not the last one.
-    pub(super) part_min_bytes: u64,
     /// Where times come from.
     pub(super) clock: Clock,
 }
@@ -111,16 +114,16 @@ impl Writer {
 }
 
 fn serve(queue: &Receiver<Job>, change: &mut Change) {
-    // Here and below: if it fails, the log holds everything and the next group tries again.
-    drop(change.checkpoint());
+    let mut warned = None;
+    checkpoint(change);
     let mut first = queue.recv().ok();
     while let Some(job) = first {
         let (group, next) = gather(job, queue);
         let last = matches!(next, Some(Job::Close));
         if !group.is_empty() {
-            commit(change, group);
+            commit(change, group, &mut warned);
             // After the answers, so that nobody waits for it.
-            drop(change.checkpoint());
+            checkpoint(change);
         }
         if last {
             return;
@@ -129,11 +132,19 @@ fn serve(queue: &Receiver<Job>, change: &mut Change) {
     }
 }
 
+fn checkpoint(change: &mut Change) {
+    let begun = Instant::now();
+    // If it fails, the log holds everything and the next group tries again.
+    drop(change.checkpoint());
+    change.note_hold(Kind::Checkpoint, begun.elapsed());
+}
+
 /// Takes the jobs that wait, and the one behind them if it was taken from the queue already.
 fn gather(first: Job, queue: &Receiver<Job>) -> (Vec<Job>, Option<Job>) {
-    let (mut group, mut bytes, mut next) = (Vec::new(), 0, Some(first));
+    let (mut group, mut bytes, mut rows, mut next) = (Vec::new(), 0, 0_usize, Some(first));
     while let Some(job) = next {
-        if matches!(job, Job::Close) || (job.is_alone() && !group.is_empty()) {
+        rows = rows.saturating_add(job.rows());
+        if matches!(job, Job::Close) || (!group.is_empty() && (job.is_alone() || rows > ROWS_MAX)) {
             return (group, Some(job));
         }
         let alone = job.is_alone();
@@ -147,19 +158,36 @@ fn gather(first: Job, queue: &Receiver<Job>) -> (Vec<Job>, Option<Job>) {
     (group, None)
 }
 
-/// Runs a group of jobs, commits it and answers.
-pub(super) fn commit(change: &mut Change, group: Vec<Job>) {
+/// Runs a group of jobs, commits it and answers. `warned` is when it was last said that one took long.
+pub(super) fn commit(change: &mut Change, group: Vec<Job>, warned: &mut Option<Instant>) {
     let makes_room = group.iter().any(Job::makes_room);
     if makes_room {
         change.make_way();
     }
+    let (started, rows, jobs, first) = (Instant::now(), change.rows_changed(), group.len(), group[0].kind());
     let begun = change.begin();
     let answers: Vec<_> = group.into_iter().map(|job| job.run(change, &begun)).collect();
+    let worked = started.elapsed();
     let outcome = begun.and_then(|()| change.commit());
+    let held = started.elapsed();
     if makes_room && matches!(outcome, Err(Error::Full { .. })) {
         change.give_up_ballast();
     }
     for answer in answers {
         answer.send(&outcome);
+    }
+    change.note_hold(Kind::Commit, held.saturating_sub(worked));
+    change.note_hold(Kind::Transaction, held);
+    if held > HOLD_MAX && warned.is_none_or(|warned| warned.elapsed() > WARNED_AT_MOST_EVERY) {
+        *warned = Some(Instant::now());
+        let rows = change.rows_changed() - rows;
+        tracing::warn!(
+            held_ms = u64::try_from(held.as_millis()).unwrap_or(u64::MAX),
+            of_which_disk_ms = u64::try_from(held.saturating_sub(worked).as_millis()).unwrap_or(u64::MAX),
+            jobs,
+            rows,
+            first = first.name(),
+            "one transaction held up all other writes for long"
+        );
     }
 }

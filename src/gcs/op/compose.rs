@@ -1,6 +1,5 @@
-//! storage.objects.compose: an upload whose parts are copies of other objects. No bytes are moved;
-//! they are read once for the MD5, which Google does not give composed objects, but which every
-//! object here has.
+//! storage.objects.compose. No bytes are moved, unless the object would be made of too many pieces; they
+//! are read once for the MD5, which Google does not give composed objects, but which every object here has.
 //!
 //! GCS: "Objects: compose", "Composite objects".
 
@@ -10,12 +9,9 @@ use crate::gcs::call::{Call, as_kept_conditions};
 use crate::gcs::error::{Error, Reason};
 use crate::gcs::metadata::{Sent, object_name};
 use crate::gcs::route::Place;
-use crate::model::{Metadata, PartNumber, Permission, ReadConditions, Tags, WriteConditions};
+use crate::model::{Metadata, Permission, Tags, WriteConditions};
 use crate::protocol::request::Response;
-use crate::store::{
-    CompleteUpload, CompletedPart, Content, CopyPart, NewUpload, Object, PartDigests, Source, Store,
-    UploadRef,
-};
+use crate::store::{ComposeObject, Content, Object};
 
 /// GCS: "Composite objects": at most 32 in one request.
 const SOURCES_MAX: usize = 32;
@@ -39,28 +35,23 @@ pub(super) async fn compose(mut call: Call<'_>, place: Place) -> Result<Response
     let conditions = call.conditions()?;
     let request = read(&call.sent().await?, &place)?;
     let mut sources = Vec::with_capacity(request.components.len());
-    let mut contents = Vec::with_capacity(request.components.len());
     for component in request.components {
-        let (object, content) = find(&call, component).await?;
-        sources.push(object);
-        contents.push(content);
+        sources.push(find(&call, component).await?);
     }
     call.foresee_write(&place.bucket, &place.key, &conditions).await?;
+    let contents: Vec<_> = sources.iter().map(|(_, content)| content.clone()).collect();
     let md5 = call.digest_all(&contents).await?.md5;
-    let conditions = call.check_write(&place.bucket, &place.key, conditions).await?;
-    let new = NewUpload {
+    let composition = ComposeObject {
+        conditions: call.check_write(&place.bucket, &place.key, conditions).await?,
         bucket: place.bucket,
         key: place.key,
         metadata: request.metadata,
         tags: Tags::default(),
         owner: call.identity.owner(),
-        checksum: None,
-        session: Some(String::new()),
+        sources,
+        md5,
     };
-    // Nobody else knows the upload: once it is begun it must end, also where the client goes away.
-    let work = write(call.store().clone(), new, sources, md5, conditions);
-    let written = tokio::spawn(work).await;
-    let object = written.map_err(|ended| Error::new(Reason::InternalError).caused_by(ended))??;
+    let object = call.store().compose_object(composition).await?;
     Ok(call.object(&object))
 }
 
@@ -118,70 +109,4 @@ async fn find(call: &Call<'_>, component: Component) -> Result<(Object, Content)
     as_kept_conditions(&object, conditions).check(Some(&object.state())).map_err(Error::condition)?;
     let object = call.with_digests(object, &content).await?;
     Ok((object, content))
-}
-
-/// Writes the composed object through an upload that is over afterwards, whatever happens.
-async fn write(
-    store: Store,
-    new: NewUpload,
-    sources: Vec<Object>,
-    md5: [u8; 16],
-    conditions: WriteConditions,
-) -> Result<Object, Error> {
-    let upload = store.create_upload(new).await?;
-    let upload = UploadRef { bucket: upload.bucket, key: upload.key, id: upload.id };
-    let joined = join(&store, &upload, &sources, md5, conditions).await;
-    if joined.is_err() {
-        // What is left of it must not stay; the first failure is the one that is told.
-        drop(store.abort_upload(&upload).await);
-    }
-    joined
-}
-
-async fn join(
-    store: &Store,
-    upload: &UploadRef,
-    sources: &[Object],
-    md5: [u8; 16],
-    conditions: WriteConditions,
-) -> Result<Object, Error> {
-    let mut parts = Vec::with_capacity(sources.len());
-    for (number, object) in (1..).zip(sources) {
-        let number = PartNumber::new(number).map_err(|_| Error::new(Reason::Invalid))?;
-        let copied = store
-            .copy_part(CopyPart {
-                upload: upload.clone(),
-                number,
-                source: Source {
-                    bucket: object.bucket.clone(),
-                    key: object.key.clone(),
-                    version: None,
-                    conditions: ReadConditions::default(),
-                    generation: Some(object.generation),
-                },
-                range: None,
-                digests: digests(object),
-            })
-            .await?;
-        parts.push(CompletedPart { number, etag: copied.etag, checksum: None });
-    }
-    let complete = CompleteUpload {
-        upload: upload.clone(),
-        parts,
-        checksum: None,
-        size_bytes: None,
-        md5: Some(md5),
-        conditions,
-    };
-    Ok(store.complete_upload(complete).await?)
-}
-
-fn digests(object: &Object) -> PartDigests {
-    let crc64nvme = object
-        .checksum
-        .as_ref()
-        .filter(|checksum| checksum.algorithm() == crate::model::ChecksumAlgorithm::Crc64Nvme)
-        .and_then(|checksum| checksum.value().try_into().ok())
-        .map(u64::from_be_bytes);
-    PartDigests { md5: object.md5.unwrap_or_default(), checksum: None, crc32c: object.crc32c, crc64nvme }
 }

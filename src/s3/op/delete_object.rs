@@ -44,7 +44,7 @@ pub(super) async fn delete_object(
     Ok(response::empty(StatusCode::NO_CONTENT))
 }
 
-/// DeleteObjects: each key has an outcome of its own, in one transaction.
+/// DeleteObjects: each key has an outcome of its own.
 pub(super) async fn delete_objects(mut call: Call<'_>, bucket: BucketName) -> Result<Response, Error> {
     let body = call.protected_document().await?;
     let document = Element::parse(&body, "Delete")?;

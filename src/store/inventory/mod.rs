@@ -18,7 +18,7 @@ use super::scan::Scan;
 use crate::model::{BucketName, ETag, ObjectKey, Timestamp};
 
 /// How many rows one transaction adds, so that writes behind it do not wait long.
-const ADDED_AT_ONCE: usize = 4096;
+const ADDED_AT_ONCE: usize = 512;
 
 /// About how many bytes of the index a row takes.
 const ROW_BYTES: u64 = 200;
@@ -106,7 +106,7 @@ pub(super) struct Dropped {
 impl Store {
     /// Adds rows to a bucket's imported index, in the place of earlier ones of the same keys.
     ///
-    /// They are added a few thousand at a time, so that other writes are not held up: if it fails, some
+    /// They are added a few hundred at a time, so that other writes are not held up: if it fails, some
     /// may be there. In the order of their keys they take the least time.
     ///
     /// Rows of keys that are gone upstream stay until [`Store::drop_inventory`]: do that before a prefix
@@ -148,9 +148,13 @@ impl Store {
         }
     }
 
-    /// Adds rows to an import, as [`Store::add_inventory`] would, all of them in one transaction.
+    /// Adds rows to an import, as [`Store::add_inventory`] would.
     pub async fn keep_import(&self, import: &mut Import, rows: Vec<InventoryRow>) -> Result<(), Error> {
-        self.step_import(import, rows, None).await
+        let mut rows = rows.into_iter().peekable();
+        while rows.peek().is_some() {
+            self.step_import(import, rows.by_ref().take(ADDED_AT_ONCE).collect(), None).await?;
+        }
+        Ok(())
     }
 
     /// Ends an import: its prefix is covered as of `taken`.

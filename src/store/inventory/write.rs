@@ -11,7 +11,7 @@ use crate::store::error::Error;
 use crate::store::{bucket, row, statement};
 
 /// How many rows one transaction removes, so that writes behind it do not wait long.
-const REMOVED_AT_ONCE: usize = 2048;
+const REMOVED_AT_ONCE: usize = 1024;
 
 /// The number of a bucket's imported index, if it has one.
 fn find(change: &Change, bucket_id: i64) -> Result<Option<i64>, Error> {
@@ -242,7 +242,7 @@ pub(in crate::store) fn sweep(connection: &Connection) -> Result<bool, Error> {
         first_row(connection, statement::NEXT_DROPPED_INVENTORY, [], |row| Ok(row.get::<_, i64>(0)?))?;
     let Some(id) = dropped else { return Ok(false) };
     for batch in [statement::SWEEP_INVENTORY_ROWS, statement::SWEEP_CRAWL_FOLDERS] {
-        if execute(connection, batch, params![id, i64_of(REMOVED_AT_ONCE as u64)])? == REMOVED_AT_ONCE {
+        if execute(connection, batch, params![id, i64_of(REMOVED_AT_ONCE as u64)])? > 0 {
             return Ok(true);
         }
     }

@@ -16,10 +16,10 @@ use crate::store::tally::Counted;
 use crate::store::{Store, row, statement};
 
 /// How many rows one transaction evicts, so that writes behind it do not wait long.
-const EVICTED_AT_ONCE: usize = 256;
+pub(in crate::store) const EVICTED_AT_ONCE: usize = 256;
 
 /// How many keys one transaction notes or undeletes.
-const KEYS_AT_ONCE: usize = 1000;
+const KEYS_AT_ONCE: usize = 500;
 
 /// How much of what is here came from upstream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -1,5 +1,7 @@
 //! Copying objects: a new row for the same content.
 
+use rusqlite::Connection;
+
 use super::find::{self, Found};
 use super::put::replace;
 use super::{CopyObject, Object, Origin, Source};
@@ -9,13 +11,13 @@ use crate::store::error::Error;
 use crate::store::tally::Counted;
 
 /// The object that a copy is made of, if it is still the one that is meant.
-pub(in crate::store) fn source(change: &Change, source: &Source) -> Result<Object, Error> {
+pub(in crate::store) fn source(connection: &Connection, source: &Source) -> Result<Object, Error> {
     let Source { bucket, key, version, conditions, generation } = source;
     let absent = || match version {
         None => Error::NoSuchObject { bucket: bucket.clone(), key: key.clone() },
         Some(_) => Error::NoSuchVersion { bucket: bucket.clone(), key: key.clone() },
     };
-    let object = match find::row(change.connection(), bucket, key, version.as_ref())? {
+    let object = match find::row(connection, bucket, key, version.as_ref())? {
         Found::Object(object) => object,
         Found::NoBucket => return Err(Error::NoSuchBucket(bucket.clone())),
         // The caller has read it before: it has gone since.
@@ -31,7 +33,7 @@ pub(in crate::store) fn source(change: &Change, source: &Source) -> Result<Objec
 
 /// Makes an object of another one's content.
 pub(in crate::store) fn copy(change: &mut Change, copy: CopyObject) -> Result<Object, Error> {
-    let source = source(change, &copy.source)?;
+    let source = source(change.connection(), &copy.source)?;
     let current = find::current(change.connection(), &copy.bucket, &copy.key)?;
     copy.conditions.check(current.state()).map_err(Error::Condition)?;
     let object = Object {

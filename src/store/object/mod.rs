@@ -1,6 +1,7 @@
 //! Objects: what one committed version is, and what can be asked of it.
 
 mod cache;
+mod compose;
 mod copy;
 mod find;
 mod put;
@@ -8,12 +9,16 @@ mod tags;
 mod update;
 
 pub use cache::Cached;
-pub(super) use cache::{Eviction, cache, evict, note_used, undelete};
+pub(super) use cache::{EVICTED_AT_ONCE, Eviction, cache, evict, note_used, undelete};
+pub(super) use compose::{Composition, compose, finish_composition};
 pub(super) use copy::{copy, source};
 pub(super) use find::{Kind, current, find, find_row, object};
-pub(super) use put::{delete, insert_content, put, replace};
+pub(super) use put::{
+    DELETED_ROWS, REPLACED_ROWS, delete, delete_all, give_up_content, insert_blob, insert_content, put,
+    replace,
+};
 pub(super) use tags::set_tags;
-pub(super) use update::{set_digests, update};
+pub(super) use update::{DIGESTS_AT_ONCE, set_digests, update};
 
 use super::content::Content;
 use super::staging::Staged;
@@ -219,6 +224,27 @@ pub struct CopyObject {
     pub conditions: WriteConditions,
 }
 
+/// An object made of others' bytes, one behind the other; no byte is moved.
+#[derive(Debug)]
+pub struct ComposeObject {
+    /// Where to.
+    pub bucket: BucketName,
+    /// Under which key.
+    pub key: ObjectKey,
+    /// Its metadata.
+    pub metadata: Metadata,
+    /// Its tags.
+    pub tags: Tags,
+    /// Whose it shall be.
+    pub owner: Owner,
+    /// Whose bytes it is made of, as the caller has read them, with those bytes.
+    pub sources: Vec<(Object, Content)>,
+    /// The MD5 of all bytes.
+    pub md5: [u8; 16],
+    /// What must hold of the object that it replaces.
+    pub conditions: WriteConditions,
+}
+
 /// Other metadata for an object that is there. Its bytes, its generation and the time when it was
 /// written stay; its metageneration grows.
 #[derive(Debug, Clone)]
@@ -240,6 +266,8 @@ pub(super) struct SetDigests {
     pub(super) size_bytes: u64,
     pub(super) md5: [u8; 16],
     pub(super) crc32c: u32,
+    /// Behind which of its copies, by bucket and key, to go on.
+    pub(super) after: (i64, Vec<u8>),
 }
 
 /// One key of a deletion.

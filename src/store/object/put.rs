@@ -7,6 +7,8 @@ use super::{DeleteObject, Deleted, Object, Origin, PutObject};
 use crate::model::{BucketName, Checksum, ChecksumAlgorithm, ETag, Owner, VersionId};
 use crate::store::change::{Change, i64_of};
 use crate::store::error::Error;
+use crate::store::job::Job;
+use crate::store::open::Inner;
 use crate::store::staging::{Body, Staged};
 use crate::store::tally::Counted;
 use crate::store::{row, statement};
@@ -56,11 +58,17 @@ pub(in crate::store) fn insert_content(
     sequence: u64,
     staged: Staged,
 ) -> Result<i64, Error> {
-    let id = i64_of(sequence);
-    let (size, md5) = (i64_of(staged.size_bytes()), staged.digests().md5);
-    if size == 0 {
-        return Ok(id);
+    let (id, size) = (i64_of(sequence), i64_of(staged.size_bytes()));
+    if size > 0 {
+        insert_blob(change, id, staged)?;
+        change.execute(statement::INSERT_SEGMENT, params![id, 0, id, 0, size])?;
     }
+    Ok(id)
+}
+
+/// Writes staged bytes as a blob.
+pub(in crate::store) fn insert_blob(change: &mut Change, id: i64, staged: Staged) -> Result<(), Error> {
+    let (size, md5) = (i64_of(staged.size_bytes()), staged.digests().md5);
     match staged.into_body() {
         Body::Inline(bytes) => {
             change.execute(statement::INSERT_BLOB, params![id, None::<&str>, size, md5, bytes])?;
@@ -71,9 +79,11 @@ pub(in crate::store) fn insert_content(
             change.place(file);
         }
     }
-    change.execute(statement::INSERT_SEGMENT, params![id, 0, id, 0, size])?;
-    Ok(id)
+    Ok(())
 }
+
+/// How many rows [`replace`] changes at most: one is noted for a restore under way when it is changed.
+pub(in crate::store) const REPLACED_ROWS: usize = 6;
 
 /// Puts an object in the place of the current row of its key.
 pub(in crate::store) fn replace(
@@ -116,6 +126,7 @@ pub(in crate::store) fn replace(
             cached_ms,
         ],
     )?;
+    change.note_written(current.bucket_id);
     give_up(change, current, object.generation)
 }
 
@@ -135,7 +146,11 @@ fn give_up(change: &mut Change, current: &Current, sequence: u64) -> Result<(), 
 }
 
 /// A content that a row had is garbage if nothing else refers to it.
-pub(super) fn give_up_content(change: &mut Change, content_id: i64, sequence: u64) -> Result<(), Error> {
+pub(in crate::store) fn give_up_content(
+    change: &mut Change,
+    content_id: i64,
+    sequence: u64,
+) -> Result<(), Error> {
     let given_up = params![i64_of(sequence), content_id];
     if change.execute(statement::GARBAGE_CONTENT_IF_UNREFERENCED, given_up)? > 0 {
         change.note_garbage(sequence);
@@ -143,7 +158,38 @@ pub(super) fn give_up_content(change: &mut Change, content_id: i64, sequence: u6
     Ok(())
 }
 
-/// Deletes objects; each has its own outcome.
+/// How many rows one key of a deletion changes at most.
+pub(in crate::store) const DELETED_ROWS: usize = 6;
+
+/// How many keys one transaction deletes.
+const DELETED_AT_ONCE: usize = 128;
+
+/// Deletes objects, some at a time; each has its own outcome.
+pub(in crate::store) async fn delete_all(
+    inner: &Inner,
+    bucket: &BucketName,
+    deletes: Vec<DeleteObject>,
+) -> Result<Vec<Result<Deleted, Error>>, Error> {
+    let (mut outcomes, mut deletes) = (Vec::with_capacity(deletes.len()), deletes.into_iter());
+    loop {
+        let some: Vec<_> = deletes.by_ref().take(DELETED_AT_ONCE).collect();
+        let (count, is_first) = (some.len(), outcomes.is_empty());
+        if count == 0 && !is_first {
+            return Ok(outcomes);
+        }
+        match inner.writer.ask(|reply| Job::DeleteObjects(bucket.clone(), some, reply)).await {
+            Ok(some) => outcomes.extend(some),
+            Err(error) if is_first => return Err(error),
+            // What came before is done.
+            Err(error) => outcomes.extend(std::iter::repeat_n(Err(error), count)),
+        }
+        if count < DELETED_AT_ONCE {
+            return Ok(outcomes);
+        }
+    }
+}
+
+/// Deletes objects in one transaction; each has its own outcome.
 pub(in crate::store) fn delete(
     change: &mut Change,
     bucket: &BucketName,

@@ -21,5 +21,6 @@ pub(in crate::store) fn set_tags(change: &mut Change, object: ObjectRef, tags: &
     };
     let key = key.as_str().as_bytes();
     change.execute(statement::SET_TAGS, params![bucket_id, key, row.sequence, row::tags_text(tags)?])?;
+    change.note_written(bucket_id);
     Ok(())
 }

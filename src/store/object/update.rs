@@ -26,12 +26,33 @@ pub(in crate::store) fn update(change: &mut Change, update: &UpdateObject) -> Re
             change.now().as_ms()
         ],
     )?;
+    change.note_written(current.bucket_id);
     find::find_row(change.connection(), bucket, key)?.ok_or_else(absent)
 }
 
-/// Notes digests that were not known when the object was written, for every copy of its content.
-pub(in crate::store) fn set_digests(change: &mut Change, set: &SetDigests) -> Result<(), Error> {
-    let SetDigests { content_id, size_bytes, md5, crc32c } = set;
-    change.execute(statement::SET_DIGESTS, params![content_id, md5, crc32c, i64_of(*size_bytes)])?;
-    Ok(())
+/// How many copies of a content one transaction tells its digests.
+pub(in crate::store) const DIGESTS_AT_ONCE: usize = 256;
+
+/// Notes digests that were not known when the object was written, for some of the copies of its content.
+/// Gives the last of them if there may be more.
+pub(in crate::store) fn set_digests(
+    change: &mut Change,
+    set: &SetDigests,
+) -> Result<Option<(i64, Vec<u8>)>, Error> {
+    let SetDigests { content_id, size_bytes, md5, crc32c, after } = set;
+    let mut copies: Vec<(i64, Vec<u8>, i64)> = Vec::new();
+    {
+        let mut statement = change.connection().prepare_cached(statement::COPIES_OF)?;
+        let limit = i64_of(DIGESTS_AT_ONCE as u64);
+        let mut rows = statement.query(params![content_id, after.0, after.1, limit])?;
+        while let Some(row) = rows.next()? {
+            copies.push((row.get(0)?, row.get(1)?, row.get(2)?));
+        }
+    }
+    for (bucket_id, key, sequence) in &copies {
+        let columns = params![bucket_id, key, sequence, i64_of(*size_bytes), md5, crc32c];
+        change.execute(statement::SET_DIGESTS, columns)?;
+    }
+    let more = copies.len() == DIGESTS_AT_ONCE;
+    Ok(copies.pop().filter(|_| more).map(|(bucket_id, key, _)| (bucket_id, key)))
 }

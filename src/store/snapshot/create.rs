@@ -15,6 +15,7 @@ use crate::store::error::Error;
 use crate::store::folder::Folder;
 use crate::store::open::Inner;
 use crate::store::private;
+use crate::store::sweep::GIVE_UP_ALL_GONE;
 use crate::store::transfer::is_passing;
 
 /// Has a snapshot say again how many objects it has.
@@ -130,6 +131,7 @@ fn finish(path: &Path, now: Timestamp) -> Result<(), Error> {
     connection.execute_batch(
         "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA temp_store = MEMORY; BEGIN",
     )?;
+    connection.execute_batch(GIVE_UP_ALL_GONE)?;
     connection.execute_batch(WITHOUT_GARBAGE)?;
     connection.execute("DELETE FROM snapshot", [])?;
     let born = "INSERT INTO snapshot (created_ms, objects, bytes) VALUES (?1, 0, 0)";

@@ -21,8 +21,8 @@ use crate::store::folder::Folder;
 use crate::store::job::Job;
 use crate::store::open::Inner;
 
-/// What a row takes besides its bytes.
-const ROW_BYTES: usize = 100;
+/// What a row counts besides its bytes: a step is of two thousand at most.
+const ROW_BYTES: usize = 1024;
 /// With fewer keys that are not the same, it is these that are replaced, in any case.
 const KEYS_MIN: u64 = if cfg!(test) { 2 } else { 1000 };
 /// If more than one key of so many is not the same, all objects are replaced: to write a table anew, page by

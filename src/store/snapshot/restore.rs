@@ -30,8 +30,10 @@ use crate::store::job::Job;
 use crate::store::open::Inner;
 use crate::store::{row, statement};
 
-/// Tables that are small: all their rows become the snapshot's.
-const REPLACED: [&str; 5] = ["owner", "bucket", "bucket_setting", "upload", "part"];
+/// Tables that are small: all their rows become the snapshot's. In a snapshot nothing is left of what is
+/// gone, and what is gone in the present is all given up here.
+const REPLACED: [&str; 7] =
+    ["owner", "bucket", "bucket_setting", "upload", "part", "gone_upload", "gone_bucket"];
 
 /// Every table that a restore knows, for the test that no table is forgotten.
 #[cfg(test)]

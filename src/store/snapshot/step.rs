@@ -11,6 +11,7 @@ use rusqlite::{CachedStatement, params, params_from_iter};
 use super::merge::insertion;
 use crate::store::change::{Change, i64_of};
 use crate::store::error::Error;
+use crate::store::hold::ROWS_MAX;
 
 /// How many bytes one of them adds: what is written meanwhile waits for no more.
 pub(super) const STEP_BYTES: usize = 2 << 20;
@@ -43,6 +44,15 @@ pub(in crate::store) enum Step {
 }
 
 impl Step {
+    /// How many rows it changes at most; those of contents are not known beforehand.
+    pub(in crate::store) fn rows(&self) -> usize {
+        match self {
+            Self::Contents(..) => usize::MAX,
+            Self::Rows(rows) => rows.len(),
+            Self::Begin(_) | Self::Lacking(_) | Self::Watch | Self::End => ROWS_MAX,
+        }
+    }
+
     /// How many bytes it brings along.
     pub(in crate::store) fn weight_bytes(&self) -> usize {
         match self {

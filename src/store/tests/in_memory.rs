@@ -26,6 +26,7 @@ enum Verb {
     Begin { key: usize },
     PutPart { upload: usize, number: u16, size: usize },
     CopyPart { upload: usize, number: u16, from: usize, cut: (u8, u8) },
+    Compose { from: Vec<usize>, to: usize },
     Complete { upload: usize, leave_out: u16 },
     Abort { upload: usize },
     Scan { prefix: usize, start: usize, after: bool, page: usize, tombstones: bool },
@@ -55,6 +56,7 @@ fn verb() -> impl Strategy<Value = Verb> {
             .prop_map(|(upload, number, size)| Verb::PutPart { upload, number, size }),
         2 => (0..3_usize, number(), key(), any::<(u8, u8)>())
             .prop_map(|(upload, number, from, cut)| Verb::CopyPart { upload, number, from, cut }),
+        2 => (prop::collection::vec(key(), 1..5), key()).prop_map(|(from, to)| Verb::Compose { from, to }),
         2 => (0..3_usize, number()).prop_map(|(upload, leave_out)| Verb::Complete { upload, leave_out }),
         1 => (0..3_usize).prop_map(|upload| Verb::Abort { upload }),
         3 => (key(), key(), any::<bool>(), 1..5_usize, any::<bool>()).prop_map(
@@ -86,6 +88,7 @@ impl Pair {
         let fixture = Fixture::with(|options| {
             options.inline_max_bytes = 100;
             options.part_min_bytes = 0;
+            options.segments_max = 12;
         });
         Self {
             fixture: fixture.await,
@@ -138,6 +141,7 @@ impl Pair {
             Verb::Begin { key } => self.begin(key).await,
             Verb::PutPart { upload, number, size } => self.put_part(upload, number, size).await,
             Verb::CopyPart { upload, number, from, cut } => self.copy_part(upload, number, from, cut).await,
+            Verb::Compose { ref from, to } => self.compose(from, to).await,
             Verb::Complete { upload, leave_out } => self.complete(upload, leave_out).await,
             Verb::Abort { upload } => self.abort(upload).await,
             Verb::Scan { prefix, start, after, page, tombstones } => {
@@ -294,6 +298,35 @@ impl Pair {
                 self.uploads[upload].parts.insert(number.get(), (bytes, etag));
             }
         }
+    }
+
+    async fn compose(&mut self, from: &[usize], to: usize) {
+        let open = |from: &usize| match self.fixture.find(KEYS[*from]) {
+            Lookup::Here(object, content) => Some((object, content)),
+            Lookup::Absent | Lookup::Tombstone | Lookup::DeleteMarker { .. } | Lookup::NoBucket => None,
+        };
+        let sources: Vec<_> = from.iter().filter_map(open).collect();
+        let bytes: Vec<u8> = from.iter().filter_map(|from| self.object(*from)).flatten().copied().collect();
+        // Else each of them doubles what is there.
+        if sources.is_empty() || bytes.len() > 50_000 {
+            return;
+        }
+        let mut digester = crate::checksum::Digester::new(&[]);
+        digester.update(&bytes);
+        let digests = digester.finish();
+        let compose = ComposeObject {
+            bucket: bucket(),
+            key: key(KEYS[to]),
+            metadata: Metadata::default(),
+            tags: Tags::default(),
+            owner: owner(),
+            sources,
+            md5: digests.md5,
+            conditions: WriteConditions::default(),
+        };
+        let object = self.fixture.store.compose_object(compose).await.expect("its sources are there");
+        assert_eq!(object.crc32c, Some(digests.crc32c()));
+        self.written(to, bytes, &object);
     }
 
     async fn complete(&mut self, upload: usize, leave_out: u16) {

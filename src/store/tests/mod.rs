@@ -6,8 +6,9 @@ mod content;
 mod failures;
 mod folder;
 mod fsck;
-mod identity;
 mod health;
+mod holds;
+mod identity;
 mod imports;
 mod in_memory;
 mod inventory;
@@ -198,8 +199,11 @@ impl Fixture {
 
     /// Waits until nothing is garbage any more and the files of what was are gone.
     pub(super) async fn swept(&self) {
+        const LEFT: &str = "
+            SELECT (SELECT count(*) FROM garbage) + (SELECT count(*) FROM gone_upload)
+                   + (SELECT count(*) FROM gone_bucket)";
         let count = |connection: &rusqlite::Connection| {
-            Ok(connection.query_row("SELECT count(*) FROM garbage", [], |row| row.get::<_, i64>(0))?)
+            Ok(connection.query_row(LEFT, [], |row| row.get::<_, i64>(0))?)
         };
         eventually(|| self.store.0.shared.readers.read(count).expect("the index answers") == 0).await;
         // The sweep holds this from when the rows go until the files do.

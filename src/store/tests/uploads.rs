@@ -308,7 +308,7 @@ async fn a_part_is_copied_from_any_range_of_any_object() {
     fixture.swept_to(0).await;
 }
 
-async fn copy_part(
+pub(super) async fn copy_part(
     fixture: &Fixture,
     upload: &UploadRef,
     index: u16,

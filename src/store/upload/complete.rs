@@ -1,45 +1,182 @@
 //! Completing an upload: its parts' segments, one behind the other, become an object's content.
 //!
+//! What takes long is done beside the writer: reading and comparing up to 10,000 parts, and making a content
+//! of them. The transaction that decides sees to it that the parts are still those.
+//!
 //! AWS: `CompleteMultipartUpload`.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use rusqlite::params;
+use rusqlite::Connection;
 
 use super::find::{self, Found, FoundPart};
-use super::part::{copy_segments, remove};
+use super::part::remove;
 use super::session;
 use super::{CompleteUpload, CompletedPart};
 use crate::checksum;
 use crate::model::{ByteRange, Checksum, ChecksumAlgorithm, ChecksumKind, ETag, PartNumber, VersionId};
-use crate::store::change::{Change, i64_of};
+use crate::store::assembly::{Assembled, NewPart, Piece, assemble, beside};
+use crate::store::change::Change;
+use crate::store::content::Content;
 use crate::store::error::Error;
+use crate::store::job::Job;
 use crate::store::object::{self, Object, Origin};
+use crate::store::open::Inner;
+use crate::store::shared::Shared;
 use crate::store::tally::Counted;
-use crate::store::{row, statement};
+
+/// What an object of an upload's parts will be.
+#[derive(Debug)]
+pub(in crate::store) struct Completion {
+    asked: Arc<CompleteUpload>,
+    /// The youngest content of a part: with another one, the parts are not the same.
+    last_part: Option<i64>,
+    shape: Shape,
+    assembled: Assembled,
+}
+
+/// What an object will be that is made of parts.
+#[derive(Debug)]
+struct Shape {
+    size_bytes: u64,
+    etag: ETag,
+    checksum: Option<Checksum>,
+    crc32c: Option<u32>,
+    parts: Option<u16>,
+}
+
+/// What completing an upload takes.
+enum Plan {
+    /// It was done before.
+    Done(Object),
+    Join {
+        last_part: Option<i64>,
+        shape: Shape,
+        pieces: Vec<Piece>,
+        parts: Vec<NewPart>,
+    },
+}
+
+impl Completion {
+    /// How many rows it changes at most.
+    pub(in crate::store) fn rows(&self) -> usize {
+        object::REPLACED_ROWS + 2 + self.assembled.rows()
+    }
+}
 
 /// Makes the object of an upload's parts.
-pub(in crate::store) fn complete(change: &mut Change, complete: &CompleteUpload) -> Result<Object, Error> {
-    let target = &complete.upload;
+pub(in crate::store) async fn complete(inner: &Inner, asked: CompleteUpload) -> Result<Object, Error> {
+    let asked = Arc::new(asked);
+    // Each round but the last one means that somebody has uploaded a part meanwhile.
+    loop {
+        let planning = Arc::clone(&asked);
+        let minimum_bytes = inner.part_min_bytes;
+        let plan = beside(inner, move |shared| plan(shared, &planning, minimum_bytes)).await?;
+        let (last_part, shape, pieces, parts) = match plan {
+            Plan::Done(object) => return Ok(object),
+            Plan::Join { last_part, shape, pieces, parts } => (last_part, shape, pieces, parts),
+        };
+        let assembled = assemble(inner, pieces, parts).await?;
+        let completion = Completion { asked: Arc::clone(&asked), last_part, shape, assembled };
+        let job = |reply| Job::CompleteUpload(Box::new(completion), reply);
+        if let Some(object) = inner.writer.ask(job).await? {
+            return Ok(object);
+        }
+    }
+}
+
+/// Looks at the parts, and refuses what can be refused before anything is done.
+fn plan(shared: &Arc<Shared>, asked: &CompleteUpload, part_min_bytes: u64) -> Result<Plan, Error> {
+    // Before the rows are read: what they name cannot go from here on.
+    let pin = shared.pins.pin();
+    let looked = shared.readers.read_state(|connection| look(connection, asked, part_min_bytes))?;
+    let (found, last_part, listed) = match looked {
+        Looked::Done(object) => return Ok(Plan::Done(object)),
+        Looked::Parts(found, last_part, listed) => (found, last_part, listed),
+    };
+    let size_bytes = listed.iter().map(|part| part.part.size_bytes).sum();
+    let shape = shape(&found, &listed, asked, size_bytes)?;
+    let parts = if asked.md5.is_none() { numbered(&listed) } else { Vec::new() };
+    let pins = pin.split(listed.iter().map(|part| part.content_id));
+    let pieces = listed.iter().zip(pins).map(|(part, pin)| {
+        let size_bytes = part.part.size_bytes;
+        let content = Content::new(Arc::clone(shared), pin, part.content_id, size_bytes, None);
+        Piece { content, range: ByteRange::whole(size_bytes) }
+    });
+    Ok(Plan::Join { last_part, shape, pieces: pieces.collect(), parts })
+}
+
+enum Looked {
+    Done(Object),
+    Parts(Found, Option<i64>, Vec<FoundPart>),
+}
+
+fn look(connection: &Connection, asked: &CompleteUpload, part_min_bytes: u64) -> Result<Looked, Error> {
+    let target = &asked.upload;
+    let current = object::current(connection, &target.bucket, &target.key)?;
+    let found = match find::find(connection, target) {
+        Ok(found) => found,
+        // S3: a completion that is sent again, because its answer was lost, is answered again.
+        Err(error) => return session::completed(connection, target)?.map(Looked::Done).ok_or(error),
+    };
+    let listed = listed_parts(connection, &found, &asked.parts)?;
+    let minimum_bytes = if asked.md5.is_some() { 0 } else { part_min_bytes };
+    check_sizes(&listed, minimum_bytes, asked.size_bytes)?;
+    asked.conditions.check(current.state()).map_err(Error::Condition)?;
+    let last_part = find::last_part(connection, found.sequence)?;
+    Ok(Looked::Parts(found, last_part, listed))
+}
+
+fn shape(
+    found: &Found,
+    listed: &[FoundPart],
+    asked: &CompleteUpload,
+    size_bytes: u64,
+) -> Result<Shape, Error> {
+    let checksum = visible_checksum(found, listed);
+    check_checksum(asked.checksum.as_ref(), checksum.as_ref())?;
+    let md5s: Vec<_> = listed.iter().map(|part| part.md5).collect();
+    Ok(Shape {
+        size_bytes,
+        etag: asked.md5.map_or_else(|| checksum::etag_of_parts(&md5s), ETag::of_md5),
+        checksum,
+        crc32c: whole_crc32c(listed),
+        parts: u16::try_from(listed.len()).ok().filter(|_| asked.md5.is_none()),
+    })
+}
+
+/// Where each part lies.
+///
+/// S3: the parts of a finished object are numbered from 1 without gaps, so that a client that reads
+/// `partNumber=1`, learns the count and goes on finds them all.
+fn numbered(listed: &[FoundPart]) -> Vec<NewPart> {
+    let mut start = 0;
+    let place = |(number, part): (u16, &FoundPart)| {
+        let size_bytes = part.part.size_bytes;
+        start += size_bytes;
+        NewPart { number, start: start - size_bytes, size_bytes, checksum: part.part.checksum.clone() }
+    };
+    (1..).zip(listed).map(place).collect()
+}
+
+/// Makes the object of a content that is ready. `None`, and nothing is changed, if the parts are not
+/// those that it was made of. Runs inside the write transaction.
+pub(in crate::store) fn finish(change: &mut Change, completion: Completion) -> Result<Option<Object>, Error> {
+    let Completion { asked, last_part, shape, assembled } = completion;
+    let target = &asked.upload;
     let current = object::current(change.connection(), &target.bucket, &target.key)?;
     let found = match find::find(change.connection(), target) {
         Ok(found) => found,
-        // S3: a completion that is sent again, because its answer was lost, is answered again.
-        Err(error) => return session::completed(change.connection(), target)?.ok_or(error),
+        Err(error) => return session::completed(change.connection(), target)?.map(Some).ok_or(error),
     };
-    let parts = listed_parts(change, &found, &complete.parts)?;
-    let minimum_bytes = if complete.md5.is_some() { 0 } else { change.part_min_bytes() };
-    let size_bytes = check_sizes(&parts, minimum_bytes, complete.size_bytes)?;
-    let checksum = visible_checksum(&found, &parts);
-    check_checksum(complete.checksum.as_ref(), checksum.as_ref())?;
-    complete.conditions.check(current.state()).map_err(Error::Condition)?;
-
+    if find::last_part(change.connection(), found.sequence)? != last_part {
+        return Ok(None);
+    }
+    asked.conditions.check(current.state()).map_err(Error::Condition)?;
     let generation = change.next_sequence();
-    let content_id = i64_of(generation);
-    join(change, content_id, &parts, complete.md5.is_none())?;
+    let Some(content_id) = assembled.attach(change, generation)? else { return Ok(None) };
     remove(change, &found, generation)?;
-    let md5s: Vec<_> = parts.iter().map(|part| part.md5).collect();
-    let etag = complete.md5.map_or_else(|| checksum::etag_of_parts(&md5s), ETag::of_md5);
     let object = Object {
         origin: Origin::Written,
         bucket: found.upload.bucket,
@@ -48,30 +185,34 @@ pub(in crate::store) fn complete(change: &mut Change, complete: &CompleteUpload)
         generation,
         metageneration: 1,
         modified: change.now(),
-        size_bytes,
-        etag,
-        md5: complete.md5,
-        crc32c: whole_crc32c(&parts),
-        checksum,
+        size_bytes: shape.size_bytes,
+        etag: shape.etag,
+        md5: asked.md5,
+        crc32c: shape.crc32c,
+        checksum: shape.checksum,
         metadata: found.metadata,
         tags: found.tags,
         owner: found.upload.owner,
-        parts: u16::try_from(parts.len()).ok().filter(|_| complete.md5.is_none()),
+        parts: shape.parts,
         updated: None,
         content_id,
     };
     object::replace(change, &current, &object, Some(found.upload.id.as_str()))?;
     change.count(Counted::Uploaded, object.size_bytes);
-    Ok(object)
+    Ok(Some(object))
 }
 
 /// The parts that the client lists, as they were uploaded.
-fn listed_parts(change: &Change, found: &Found, listed: &[CompletedPart]) -> Result<Vec<FoundPart>, Error> {
+fn listed_parts(
+    connection: &Connection,
+    found: &Found,
+    listed: &[CompletedPart],
+) -> Result<Vec<FoundPart>, Error> {
     let ascending = listed.windows(2).all(|pair| pair[0].number < pair[1].number);
     if listed.is_empty() || !ascending {
         return Err(Error::InvalidPartOrder);
     }
-    let all = find::parts(change.connection(), found.sequence, None, usize::from(PartNumber::MAX))?;
+    let all = find::parts(connection, found.sequence, None, usize::from(PartNumber::MAX))?;
     let mut uploaded: HashMap<_, _> = all.into_iter().map(|part| (part.part.number.get(), part)).collect();
     listed
         .iter()
@@ -91,7 +232,7 @@ fn is_meant(listed: &CompletedPart, found: &FoundPart) -> bool {
     listed.etag == found.part.etag && !other_checksum
 }
 
-fn check_sizes(parts: &[FoundPart], minimum_bytes: u64, given: Option<u64>) -> Result<u64, Error> {
+fn check_sizes(parts: &[FoundPart], minimum_bytes: u64, given: Option<u64>) -> Result<(), Error> {
     let but_last = &parts[..parts.len().saturating_sub(1)];
     if let Some(small) = but_last.iter().find(|part| part.part.size_bytes < minimum_bytes) {
         let (number, size_bytes) = (small.part.number, small.part.size_bytes);
@@ -102,7 +243,7 @@ fn check_sizes(parts: &[FoundPart], minimum_bytes: u64, given: Option<u64>) -> R
         Some(given_bytes) if given_bytes != actual_bytes => {
             Err(Error::SizeMismatch { given_bytes, actual_bytes })
         }
-        _ => Ok(actual_bytes),
+        _ => Ok(()),
     }
 }
 
@@ -151,25 +292,4 @@ fn check_checksum(given: Option<&Checksum>, computed: Option<&Checksum>) -> Resu
         return Ok(());
     }
     Err(Error::ChecksumMismatch { given: given.clone(), computed: computed.cloned() })
-}
-
-/// Joins the parts' segments and notes where each part lies.
-///
-/// S3: the parts of a finished object are numbered from 1 without gaps, so that a client that reads
-/// `partNumber=1`, learns the count and goes on finds them all.
-fn join(change: &mut Change, content_id: i64, parts: &[FoundPart], numbered: bool) -> Result<(), Error> {
-    let mut start = 0;
-    for (number, part) in (1_i64..).zip(parts) {
-        let size_bytes = part.part.size_bytes;
-        copy_segments(change, part.content_id, ByteRange::whole(size_bytes), content_id, start)?;
-        if numbered {
-            let (algorithm, checksum) = row::checksum_columns(part.part.checksum.as_ref());
-            change.execute(
-                statement::INSERT_OBJECT_PART,
-                params![content_id, number, i64_of(start), i64_of(size_bytes), algorithm, checksum],
-            )?;
-        }
-        start += size_bytes;
-    }
-    Ok(())
 }

@@ -78,6 +78,12 @@ pub(in crate::store) fn parts(
     Ok(parts)
 }
 
+/// The youngest content of an upload's parts. Parts come and are replaced and never go one by one, and no
+/// number is given out twice: with the same one, all of them are the same.
+pub(super) fn last_part(connection: &Connection, upload: i64) -> Result<Option<i64>, Error> {
+    Ok(find_row(connection, statement::LAST_PART, [upload], |row| Ok(row.get(0)?))?.flatten())
+}
+
 fn read_part(row: &Row<'_>) -> Result<FoundPart, Error> {
     let md5 = row::md5(row, 4)?.ok_or_else(|| Error::damaged("a part without MD5"))?;
     let checksum: Option<Checksum> = row::checksum(row, 7)?;

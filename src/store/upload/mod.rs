@@ -5,9 +5,9 @@ mod find;
 mod part;
 mod session;
 
-pub(super) use complete::complete;
+pub(super) use complete::{Completion, complete, finish};
 pub(super) use find::{find, parts, read};
-pub(super) use part::{abort, copy_part, create, put_part};
+pub(super) use part::{CopiedPart, PART_ROWS, abort, copy_part, create, finish_copy, put_part};
 pub(super) use session::{completed, open_parts};
 
 use super::object::Source;

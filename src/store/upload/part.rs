@@ -1,16 +1,22 @@
-//! Beginning and abandoning uploads, and their parts. Everything here runs inside the write
+//! Beginning and abandoning uploads, and their parts. What takes a [`Change`] runs inside the write
 //! transaction.
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
-use rusqlite::params;
+use rusqlite::{Connection, params};
 
 use super::find::{self, Found};
 use super::{CopyPart, NewUpload, Part, PartDigests, PutPart, Upload, UploadRef};
 use crate::model::{ByteRange, ETag, PartNumber, UploadId};
+use crate::store::assembly::{Assembled, Piece, assemble, beside};
 use crate::store::change::{Change, i64_of};
+use crate::store::content::Content;
 use crate::store::error::Error;
+use crate::store::job::Job;
+use crate::store::open::Inner;
+use crate::store::shared::Shared;
 use crate::store::{bucket, object, row, statement};
 
 /// Begins an upload.
@@ -72,39 +78,79 @@ pub(in crate::store) fn put_part(change: &mut Change, put: PutPart) -> Result<Pa
     replace(change, &found, new, sequence)
 }
 
+/// A part whose content is ready.
+#[derive(Debug)]
+pub(in crate::store) struct CopiedPart {
+    asked: Arc<CopyPart>,
+    /// Whose bytes it was made of.
+    source: i64,
+    assembled: Assembled,
+}
+
+impl CopiedPart {
+    /// How many rows it changes at most.
+    pub(in crate::store) fn rows(&self) -> usize {
+        PART_ROWS + self.assembled.rows()
+    }
+}
+
 /// Makes a part of another object's bytes.
-pub(in crate::store) fn copy_part(change: &mut Change, copy: CopyPart) -> Result<Part, Error> {
-    let found = find::find(change.connection(), &copy.upload)?;
-    let source = object::source(change, &copy.source)?;
-    let range = copy.range.unwrap_or(ByteRange::whole(source.size_bytes));
+pub(in crate::store) async fn copy_part(inner: &Inner, asked: CopyPart) -> Result<Part, Error> {
+    let asked = Arc::new(asked);
+    // Each round but the last one means that somebody has written another source meanwhile.
+    loop {
+        let planning = Arc::clone(&asked);
+        let piece = beside(inner, move |shared| plan_copy(shared, &planning)).await?;
+        let source = piece.content.id();
+        let assembled = assemble(inner, vec![piece], Vec::new()).await?;
+        let copied = CopiedPart { asked: Arc::clone(&asked), source, assembled };
+        let job = |reply| Job::CopyPart(Box::new(copied), reply);
+        if let Some(part) = inner.writer.ask(job).await? {
+            return Ok(part);
+        }
+    }
+}
+
+/// Which bytes a part is made of.
+fn plan_copy(shared: &Arc<Shared>, asked: &CopyPart) -> Result<Piece, Error> {
+    // Before the rows are read: what they name cannot go from here on.
+    let pin = shared.pins.pin();
+    let (source, range) = shared.readers.read_state(|connection| {
+        find::find(connection, &asked.upload)?;
+        source_of(connection, asked)
+    })?;
+    let (id, size_bytes) = (source.content_id, source.size_bytes);
+    let content = Content::new(Arc::clone(shared), pin.narrow(id), id, size_bytes, None);
+    Ok(Piece { content, range })
+}
+
+fn source_of(connection: &Connection, asked: &CopyPart) -> Result<(object::Object, ByteRange), Error> {
+    let source = object::source(connection, &asked.source)?;
+    let range = asked.range.unwrap_or(ByteRange::whole(source.size_bytes));
     if range.start > range.end || range.end > source.size_bytes {
         // The caller resolved the range against another object than this one.
         return Err(Error::SourceChanged);
     }
-    let sequence = change.next_sequence();
-    let content_id = i64_of(sequence);
-    copy_segments(change, source.content_id, range, content_id, 0)?;
-    let new = NewPart { number: copy.number, content_id, size_bytes: range.len(), digests: copy.digests };
-    replace(change, &found, new, sequence)
+    Ok((source, range))
 }
 
-/// Puts a range of one content behind the first `at` bytes of another.
-pub(super) fn copy_segments(
-    change: &mut Change,
-    from: i64,
-    range: ByteRange,
-    to: i64,
-    at: u64,
-) -> Result<(), Error> {
-    if range.is_empty() {
-        return Ok(());
+/// Gives a part its content. `None`, and nothing is changed, if the source is not the one it was made of.
+pub(in crate::store) fn finish_copy(change: &mut Change, copied: CopiedPart) -> Result<Option<Part>, Error> {
+    let CopiedPart { asked, source, assembled } = copied;
+    let found = find::find(change.connection(), &asked.upload)?;
+    let (now, range) = source_of(change.connection(), &asked)?;
+    if now.content_id != source {
+        return Ok(None);
     }
-    change.execute(
-        statement::COPY_SEGMENTS,
-        params![from, i64_of(range.start), i64_of(range.end), to, i64_of(at)],
-    )?;
-    Ok(())
+    let sequence = change.next_sequence();
+    let Some(content_id) = assembled.attach(change, sequence)? else { return Ok(None) };
+    let digests = asked.digests.clone();
+    let new = NewPart { number: asked.number, content_id, size_bytes: range.len(), digests };
+    replace(change, &found, new, sequence).map(Some)
 }
+
+/// How many rows a part changes at most, besides those of a content that it shares.
+pub(in crate::store) const PART_ROWS: usize = 6;
 
 struct NewPart {
     number: PartNumber,
@@ -155,14 +201,11 @@ pub(in crate::store) fn abort(change: &mut Change, upload: &UploadRef) -> Result
     remove(change, &found, sequence)
 }
 
-/// Removes an upload; the contents of its parts are garbage from `sequence` on.
+/// Removes an upload. The sweep gives up the contents of its parts, a few at a time.
 pub(super) fn remove(change: &mut Change, found: &Found, sequence: u64) -> Result<(), Error> {
-    let added = change.execute(statement::GARBAGE_PARTS, params![found.sequence, i64_of(sequence)])?;
-    if added > 0 {
-        change.note_garbage(sequence);
-    }
-    change.execute(statement::DELETE_PARTS, [found.sequence])?;
     let key = found.upload.key.as_str().as_bytes();
     change.execute(statement::DELETE_UPLOAD, params![found.bucket_id, key, found.upload.id.as_str()])?;
+    change.execute(statement::INSERT_GONE_UPLOAD, [found.sequence])?;
+    change.note_garbage(sequence);
     Ok(())
 }
