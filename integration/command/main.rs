@@ -13,6 +13,7 @@ mod server;
 mod sigv4;
 
 mod health;
+mod private;
 mod receipt;
 mod seed;
 mod settings;
