@@ -15,6 +15,7 @@ mod sigv4;
 mod damaged;
 mod full_disk;
 mod health;
+mod private;
 mod receipt;
 mod scrub;
 mod seed;

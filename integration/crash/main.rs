@@ -62,6 +62,7 @@ fn no_acknowledged_object_is_lost_or_torn_however_often_the_server_is_killed() {
         };
         let mistake = if round % 4 == 0 { mistakes.next() } else { None };
         world.round(round, work, mistake.copied());
+        eprintln!("round {round}: {work:?}, {mistake:?}; {:?}", since.elapsed());
     }
     let World { kills, cut_short, mistakes, .. } = &world;
     eprintln!(

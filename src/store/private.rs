@@ -31,8 +31,11 @@ pub(super) fn create_new(path: &Path) -> io::Result<File> {
 
 /// Makes an empty file for SQLite to fill; one that is there stays as it is.
 pub(super) fn create_if_missing(path: &Path) -> io::Result<()> {
-    // It is closed at once. No connection to it can be open yet, whose locks that would end.
-    OpenOptions::new().append(true).create(true).mode(FILE_MODE).open(path).map(drop)
+    // One that is there is not even opened: closing it would end the locks of its connections.
+    match create_new(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.map(drop),
+    }
 }
 
 /// Takes the rights of others on a file of ours away.

@@ -38,12 +38,11 @@ pub(super) fn move_aside(folder: &Folder, file: &Path) -> Result<(), Error> {
     }
     let name = file.file_name().unwrap_or_default();
     // Another one of that name stays, too.
-    let free = (0_u32..).map(|number| match number {
+    let mut paths = (0_u32..).map(|number| match number {
         0 => to.join(name),
         _ => to.join(format!("{}.{number}", name.to_string_lossy())),
     });
-    let free = free.into_iter().find(|path| fs::symlink_metadata(path).is_err());
-    let free = free.unwrap_or_else(|| to.join(name));
+    let free = paths.find(|path| fs::symlink_metadata(path).is_err()).unwrap_or_else(|| to.join(name));
     fs::rename(file, &free).and_then(|()| folder.sync_folder(&to)).map_err(|error| Error::file(file, error))
 }
 

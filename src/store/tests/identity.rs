@@ -339,3 +339,47 @@ async fn a_folder_whose_lock_file_was_deleted_is_still_served_by_one_process() {
     }
     fixture.reopened().await;
 }
+
+#[tokio::test]
+async fn everything_in_a_folder_is_its_owners_alone_whatever_the_umask() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    fn walk(path: &Path, seen: &mut Vec<String>) {
+        let mode = std::fs::metadata(path).expect("there").permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{} has mode {mode:o}", path.display());
+        seen.push(path.display().to_string());
+        for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
+            walk(&entry.path(), seen);
+        }
+    }
+
+    // Other tests of this process make files under it, too, which does them no harm.
+    let usual = rustix::process::umask(rustix::fs::Mode::empty());
+    let fixture = Fixture::with(|options| {
+        options.data_dir = options.data_dir.join("data");
+        options.durability = Durability::Synced;
+    })
+    .await;
+    put_all(&fixture, &SIZES).await;
+    let one = SnapshotName::parse("one").expect("a name");
+    fixture.store.create_snapshot(one.clone()).await.expect("taken");
+    fixture.delete("100000", false).await;
+    fixture.store.restore_snapshot(one.clone()).await.expect("restored");
+    let mut staging = fixture.store.stage(&[], None);
+    staging.write(pattern(2_000_000).into()).await.expect("room");
+    let data = &fixture.options.data_dir;
+    let to = fixture.folder.path().join("fork");
+    transfer::fork(data, &one, &to, |_| {}).expect("forked");
+    let mut exported = Vec::new();
+    transfer::export(data, &one, &mut exported, |_| {}).expect("exported");
+    let imported = fixture.folder.path().join("imported");
+    transfer::import(&exported[..], &imported, |_| {}).expect("imported");
+    rustix::process::umask(usual);
+    let mut seen = Vec::new();
+    for folder in [data, &to, &imported] {
+        walk(folder, &mut seen);
+    }
+    for name in ["index.sqlite-wal", "index.sqlite-shm", "one.sqlite", "blobs.mark", "lock"] {
+        assert!(seen.iter().any(|path| path.ends_with(name)), "{name}: {seen:?}");
+    }
+}
