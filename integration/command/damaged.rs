@@ -77,6 +77,7 @@ fn an_object_whose_file_is_lost_is_a_failure_before_the_head_on_every_face() {
             (format!("HEAD /stage/{key} HTTP/1.1\r\n"), "", 500, ""),
             (copy, "", 500, "InternalError"),
             (format!("GET /storage/v1/b/stage/o/{escaped}?alt=media HTTP/1.1\r\n"), "", 503, "backendError"),
+            (format!("GET /storage/v1/b/stage/o/{escaped} HTTP/1.1\r\n"), "", 503, "backendError"),
             (rewrite, "", 503, "backendError"),
             (compose, &sources, 503, "backendError"),
             (format!("GET /{key} HTTP/1.1\r\n"), "", 500, "The store failed"),
