@@ -170,7 +170,7 @@ fn a_flipped_bit_is_found_by_a_verified_read_which_lacks_its_last_bytes() {
     let body: Vec<u8> = (0..SIZE).map(|at| u8::try_from(at % 251).expect("small")).collect();
     let blob = blob_of(&server, "flipped", &body);
     assert!(get(server.address(), "/stage/flipped").body == body);
-    File::options().write(true).open(&blob).and_then(|file| file.write_at(&[255], 10)).expect("flipped");
+    File::options().write(true).open(&blob).and_then(|file| file.write_all_at(&[255], 10)).expect("flipped");
     let mut connection = Connection::open(server.address());
     let request = format!("GET /stage/flipped HTTP/1.1\r\nHost: {}\r\n\r\n", server.address());
     connection.send(request.as_bytes()).expect("sent");
