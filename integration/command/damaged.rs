@@ -77,6 +77,7 @@ fn an_object_whose_file_is_lost_is_a_failure_before_the_head_on_every_face() {
             (format!("HEAD /stage/{key} HTTP/1.1\r\n"), "", 500, ""),
             (copy, "", 500, "InternalError"),
             (format!("GET /storage/v1/b/stage/o/{escaped}?alt=media HTTP/1.1\r\n"), "", 503, "backendError"),
+            (format!("GET /storage/v1/b/stage/o/{escaped} HTTP/1.1\r\n"), "", 503, "backendError"),
             (rewrite, "", 503, "backendError"),
             (compose, &sources, 503, "backendError"),
             (format!("GET /{key} HTTP/1.1\r\n"), "", 500, "The store failed"),
@@ -169,7 +170,7 @@ fn a_flipped_bit_is_found_by_a_verified_read_which_lacks_its_last_bytes() {
     let body: Vec<u8> = (0..SIZE).map(|at| u8::try_from(at % 251).expect("small")).collect();
     let blob = blob_of(&server, "flipped", &body);
     assert!(get(server.address(), "/stage/flipped").body == body);
-    File::options().write(true).open(&blob).and_then(|file| file.write_at(&[255], 10)).expect("flipped");
+    File::options().write(true).open(&blob).and_then(|file| file.write_all_at(&[255], 10)).expect("flipped");
     let mut connection = Connection::open(server.address());
     let request = format!("GET /stage/flipped HTTP/1.1\r\nHost: {}\r\n\r\n", server.address());
     connection.send(request.as_bytes()).expect("sent");

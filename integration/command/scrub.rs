@@ -49,7 +49,7 @@ fn a_scrub_finds_flipped_bits_while_the_stage_serves_and_when_it_does_not() {
     let snapshot = understudy(&["snapshot", "create", "before"], &[("UNDERSTUDY_DATA_DIR", folder.path())]);
     assert!(snapshot.status.success(), "{snapshot:?}");
     let file = File::options().write(true).open(&blob).expect("our own");
-    file.write_at(b"y", 2_500_000).expect("flipped");
+    file.write_all_at(b"y", 2_500_000).expect("flipped");
     assert_eq!(get(server.address(), "/stage/largest").status, 200, "nobody looks");
     let expected = |found: &Value| {
         let [finding] = found["findings"].as_array().expect("a list").as_slice() else { panic!("{found}") };
@@ -82,7 +82,7 @@ fn a_scrub_finds_flipped_bits_while_the_stage_serves_and_when_it_does_not() {
     assert_eq!(code, Some(1), "{found}");
     expected(&found);
 
-    file.write_at(b"x", 2_500_000).expect("mended");
+    file.write_all_at(b"x", 2_500_000).expect("mended");
     assert_eq!(scrub(folder.path(), &[]).0, Some(0));
     for arguments in [&["fsck", "--scrub", "--repair"][..], &["fsck", "--rate", "1MiB/s"]] {
         let refused = understudy(arguments, &[("UNDERSTUDY_DATA_DIR", folder.path())]);

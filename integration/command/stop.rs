@@ -84,15 +84,10 @@ fn a_server_whose_threads_all_hang_ends_at_its_limit_and_says_what_hung() {
         writer = open();
     }
     server.signal(Signal::TERM);
-    let status = loop {
-        if let Some(status) = server.try_wait() {
-            break status;
-        }
-        assert!(Instant::now() < deadline, "it does not end");
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    };
+    let ended = server.journal().wait_for(|_, ended| ended.then_some(()));
+    ended.expect("it does not end");
+    let status = server.wait();
     assert_eq!(status.code(), Some(1), "{status}");
-    server.journal().wait_for(|_, ended| ended.then_some(()));
     let log = server.journal().text();
     assert!(log.contains("stopping took too long") && log.contains("\"doing\""), "{log}");
     drop(writer);

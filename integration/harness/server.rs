@@ -186,11 +186,6 @@ impl Server {
         self.child.wait().expect("a child can be waited for")
     }
 
-    /// Whether it has ended, and how.
-    pub(crate) fn try_wait(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().expect("a child can be waited for")
-    }
-
     /// Kills it with SIGKILL and waits for its end.
     pub(crate) fn kill(&mut self) -> ExitStatus {
         self.child.kill().expect("a child that was not waited for can be killed");

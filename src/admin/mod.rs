@@ -14,7 +14,7 @@ mod refusal;
 mod response;
 mod route;
 pub mod row;
-mod scrub;
+pub mod scrub;
 mod snapshots;
 mod stored;
 #[cfg(test)]

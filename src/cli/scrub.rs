@@ -13,7 +13,7 @@ use super::failure::{Failure, complain};
 use super::flags::Target;
 use super::print;
 use super::stage::{self, Stage, of_stage};
-use crate::admin::api::{ScrubFinding, ScrubOn, ScrubTotals, Scrubbed};
+use crate::admin::scrub::{ScrubFinding, ScrubOn, ScrubTotals, Scrubbed};
 use crate::config::{Environment, InvalidSize, Size};
 
 /// How often the progress is told where nobody looks at a bar.

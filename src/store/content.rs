@@ -20,8 +20,9 @@ use super::damage::other_bytes;
 use super::epoch::Pin;
 use super::error::Error;
 use super::folder::BlobName;
-use super::opened::{self, OpenFile, broken};
+use super::opened::{OpenFile, broken};
 use super::row;
+use super::search::Search;
 use super::shared::Shared;
 use super::statement;
 use super::verify::{self, Verified, Verifying};
@@ -39,9 +40,9 @@ const FILES_FOUND_FIRST: usize = 256;
 /// While it lives, or a reader made from it, a later overwrite or delete cannot take them away.
 #[derive(Debug, Clone)]
 pub struct Content {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     _pin: Arc<Pin>,
-    id: i64,
+    pub(super) id: i64,
     size_bytes: u64,
     parts: Option<u16>,
 }
@@ -71,24 +72,24 @@ pub struct ContentReader {
 
 /// A piece of a blob, at its place in the object.
 #[derive(Debug)]
-struct Segment {
-    start: u64,
-    length: u64,
-    blob_offset: u64,
-    place: Place,
+pub(super) struct Segment {
+    pub(super) start: u64,
+    pub(super) length: u64,
+    pub(super) blob_offset: u64,
+    pub(super) place: Place,
     /// The MD5 of the blob, if the piece is all of it.
     whole: Option<[u8; 16]>,
 }
 
 #[derive(Debug)]
-enum Place {
+pub(super) enum Place {
     Inline(Bytes),
     File(BlobName),
 }
 
 /// Whether the bytes of small blobs are wanted along with the segments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Inline {
+pub(super) enum Inline {
     Read,
     LeaveOut,
 }
@@ -119,13 +120,13 @@ impl Content {
 
     /// Whether [`Content::open`] would find what it needs. Reads nothing and opens nothing.
     pub fn check(&self, range: ByteRange) -> Result<(), Error> {
-        let found = Search { position: range.start.min(self.size_bytes), files: 0, last: None };
+        let found = Search::at(range.start.min(self.size_bytes));
         self.find_files(found, range.end.min(self.size_bytes), FILES_FOUND_FIRST)
     }
 
     /// The same for every file, however many there are.
     pub(super) fn check_all(&self, range: ByteRange) -> Result<(), Error> {
-        let found = Search { position: range.start.min(self.size_bytes), files: 0, last: None };
+        let found = Search::at(range.start.min(self.size_bytes));
         self.find_files(found, range.end.min(self.size_bytes), usize::MAX)
     }
 
@@ -196,7 +197,7 @@ impl ContentReader {
             return Ok(());
         }
         self.segments = self.content.segments(self.position, self.end, Inline::Read)?;
-        let mut found = Search { position: self.position, files: 0, last: None };
+        let mut found = Search::at(self.position);
         if let Some(Segment { place: Place::File(name), .. }) = self.segments.front() {
             self.file = Some(OpenFile::open(&self.content.shared, name)?);
         }
@@ -309,7 +310,7 @@ enum Piece {
 
 impl Content {
     /// The segments from the one that holds `from`, as far as they begin before `to`.
-    fn segments(&self, from: u64, to: u64, inline: Inline) -> Result<VecDeque<Segment>, Error> {
+    pub(super) fn segments(&self, from: u64, to: u64, inline: Inline) -> Result<VecDeque<Segment>, Error> {
         self.shared.readers.read(|connection| {
             let mut statement = connection.prepare_cached(statement::READ_SEGMENTS)?;
             let wanted = inline == Inline::Read;
@@ -338,56 +339,6 @@ impl Content {
             }
             Ok(segments)
         })
-    }
-
-    /// Looks for the files of a range, up to `files_max` of them.
-    fn find_files(&self, mut found: Search, end: u64, files_max: usize) -> Result<(), Error> {
-        while found.position < end && found.files < files_max {
-            let segments = self.segments(found.position, end, Inline::LeaveOut)?;
-            found.look_at(self, &segments, None)?;
-        }
-        Ok(())
-    }
-}
-
-/// How far a search for files has come.
-struct Search {
-    position: u64,
-    files: usize,
-    /// The file that was looked at last: pieces of one often follow each other.
-    last: Option<(BlobName, u64 /* bytes */)>,
-}
-
-impl Search {
-    /// Looks at the next segments, the first of which may be open already.
-    fn look_at(
-        &mut self,
-        content: &Content,
-        segments: &VecDeque<Segment>,
-        mut open: Option<&OpenFile>,
-    ) -> Result<(), Error> {
-        let gap = |at: u64| Error::damaged(format_args!("content {} has a gap at {at}", content.id));
-        if segments.is_empty() {
-            return Err(gap(self.position));
-        }
-        for segment in segments {
-            if segment.start > self.position || segment.length == 0 {
-                return Err(gap(self.position));
-            }
-            self.position = segment.start + segment.length;
-            let Place::File(name) = &segment.place else { continue };
-            let needed_bytes = segment.blob_offset + segment.length;
-            if self.last.as_ref().is_some_and(|(last, bytes)| last == name && *bytes >= needed_bytes) {
-                continue;
-            }
-            match open.take() {
-                Some(open) => open.check(&content.shared, needed_bytes)?,
-                None => opened::check(&content.shared, name, needed_bytes)?,
-            }
-            self.files += 1;
-            self.last = Some((name.clone(), needed_bytes));
-        }
-        Ok(())
     }
 }
 

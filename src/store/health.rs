@@ -177,14 +177,17 @@ impl Patient {
         folder.sync_file(&file, path)
     }
 
-    fn failed(&self, doing: &'static str, error: &dyn std::error::Error) -> Illness {
+    fn failed(&self, doing: &'static str, error: &(dyn std::error::Error + 'static)) -> Illness {
         let mut reason = error.to_string();
         let mut cause = error.source();
         while let Some(error) = cause {
             reason = format!("{reason}: {error}");
             cause = error.source();
         }
-        Illness::Failed { doing, reason, free_bytes: self.shared.folder.free_bytes() }
+        // A full disk says itself how full it is.
+        let is_full = matches!(error.downcast_ref::<Error>(), Some(Error::Full { .. }));
+        let free_bytes = if is_full { None } else { self.shared.folder.free_bytes() };
+        Illness::Failed { doing, reason, free_bytes }
     }
 }
 

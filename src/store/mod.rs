@@ -37,6 +37,7 @@ mod reader;
 mod row;
 mod scan;
 mod scrub;
+mod search;
 mod shared;
 mod snapshot;
 mod spool;

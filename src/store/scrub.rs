@@ -87,12 +87,13 @@ pub enum Problem {
 
 impl Problem {
     fn of(error: &io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::NotFound => Self::Missing,
-            io::ErrorKind::UnexpectedEof => Self::WrongSize,
-            io::ErrorKind::InvalidData => Self::WrongDigest,
-            _ => Self::Unreadable,
-        }
+        let known = [
+            (io::ErrorKind::NotFound, Self::Missing),
+            (io::ErrorKind::UnexpectedEof, Self::WrongSize),
+            (io::ErrorKind::InvalidData, Self::WrongDigest),
+        ];
+        let found = known.into_iter().find(|(kind, _)| *kind == error.kind());
+        found.map_or(Self::Unreadable, |(_, problem)| problem)
     }
 }
 

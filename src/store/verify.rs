@@ -20,7 +20,7 @@ use crate::checksum::Digester;
 pub enum VerifyReads {
     /// None.
     Off,
-    /// One in [`SAMPLE_EVERY`]: next to free, and damage to what is read often is found in time.
+    /// One in 64: next to free, and damage to what is read often is found in time.
     #[default]
     Sample,
     /// Every one.
@@ -46,7 +46,7 @@ impl Sampler {
     pub(super) fn takes(&self) -> bool {
         match self.which {
             VerifyReads::Off => false,
-            VerifyReads::Sample => self.reads.fetch_add(1, Ordering::Relaxed) % SAMPLE_EVERY == 0,
+            VerifyReads::Sample => self.reads.fetch_add(1, Ordering::Relaxed).is_multiple_of(SAMPLE_EVERY),
             VerifyReads::All => true,
         }
     }

@@ -10,7 +10,7 @@ use crate::gcs::error::Error;
 use crate::gcs::resource;
 use crate::gcs::response;
 use crate::gcs::route::Place;
-use crate::model::{ConditionFailed, Permission, SystemHeader};
+use crate::model::{ByteRange, ConditionFailed, Permission, SystemHeader};
 use crate::protocol::body::ResponseBody;
 use crate::protocol::miss::{self, Asked, Missed, Tags};
 use crate::protocol::outcome::Answered;
@@ -32,6 +32,8 @@ pub(super) async fn get(mut call: Call<'_>, place: &Place) -> Result<Response, E
     };
     call.outcome.note_origin(object.origin);
     check(&call, &object)?;
+    // Clients leave out an upload because of what they are told here.
+    content.check(ByteRange::whole(object.size_bytes))?;
     let shows_digests =
         call.mask.as_ref().is_none_or(|mask| mask.wants(&["md5Hash"]) || mask.wants(&["crc32c"]));
     let object = if shows_digests { call.with_digests(object, &content).await? } else { object };

@@ -73,8 +73,7 @@ async fn a_fork_shares_its_blobs_and_nothing_else() {
     forked.delete("larger", false).await;
     forked.put("own", &pattern(150_000)).await;
     forked.swept().await;
-    // The fork lets it go; its row goes first.
-    eventually(|| !blob.exists()).await;
+    assert!(!blob.exists(), "the fork has let it go");
     assert!(fixture.get("larger").await.expect("the first stage has not") == pattern(300_000));
     assert!(fixture.get("own").await.is_none());
     fixture.store.delete_snapshot(one()).await.expect("deleted");
