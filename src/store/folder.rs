@@ -267,6 +267,12 @@ impl Folder {
         self.index_pending_bytes.store(pending_bytes, Ordering::Relaxed);
     }
 
+    /// How much files may take before only the reserve is left; `None` where the file system does not
+    /// say.
+    pub(super) fn room_bytes(&self) -> Option<u64> {
+        Some(self.available_bytes()?.saturating_sub(self.reserve_bytes))
+    }
+
     /// What is free and not spoken for; `None` where the file system does not say.
     fn available_bytes(&self) -> Option<u64> {
         let space = rustix::fs::statvfs(&self.root).ok()?;
