@@ -33,6 +33,11 @@ fn chunked_bodies() {
 }
 
 #[test]
+fn multipart_bodies_of_gcs() {
+    replay("gcs_multipart", 2, cases::gcs_multipart::run);
+}
+
+#[test]
 fn releases() {
     replay("release", 1, cases::release::run);
 }

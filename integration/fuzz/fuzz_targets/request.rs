@@ -4,5 +4,9 @@
 
 #[path = "../cases/request.rs"]
 mod case;
+#[path = "../cases/sign.rs"]
+mod sign;
+#[path = "../cases/stage.rs"]
+mod stage;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| case::run(data));
