@@ -24,48 +24,37 @@ pub(super) struct Limits {
     pub(super) until: Option<Instant>,
 }
 
-/// How a body keeps to its limits.
+/// How a body keeps to its limits, told what happened and when. Pure.
 #[derive(Debug)]
-pub(super) struct Patience {
+struct Pace {
     limits: Limits,
-    waiting: Option<Waiting>,
+    /// Since when the next bytes are waited for, if they are.
+    since: Option<Instant>,
     /// Of the window that is judged next: how long was waited in it, and what came.
     waited: Duration,
     bytes: u64,
 }
 
-#[derive(Debug)]
-struct Waiting {
-    since: Instant,
-    over: Pin<Box<Sleep>>,
-}
-
-impl Patience {
-    /// For a body that begins.
-    pub(super) fn new(limits: Limits) -> Self {
-        Self { limits, waiting: None, waited: Duration::ZERO, bytes: 0 }
+impl Pace {
+    fn new(limits: Limits) -> Self {
+        Self { limits, since: None, waited: Duration::ZERO, bytes: 0 }
     }
 
-    /// Nothing has come: ready once that was too long.
-    pub(super) fn poll_exhausted(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Nothing is there yet. Says when that will have been too long.
+    fn wait(&mut self, now: Instant) -> Instant {
         let Limits { stall, until, .. } = self.limits;
-        let waiting = self.waiting.get_or_insert_with(|| {
-            let since = Instant::now();
-            let over = until.map_or(since + stall, |until| until.min(since + stall));
-            Waiting { since, over: Box::pin(sleep_until(over)) }
-        });
-        waiting.over.as_mut().poll(cx)
+        let stalled = *self.since.get_or_insert(now) + stall;
+        until.map_or(stalled, |until| until.min(stalled))
     }
 
     /// So many bytes have come, perhaps none.
-    pub(super) fn arrived(&mut self, bytes: usize) -> Result<(), Failure> {
-        let now = Instant::now();
+    fn arrive(&mut self, bytes: usize, now: Instant) -> Result<(), Failure> {
         if self.limits.until.is_some_and(|until| now >= until) {
             return Err(Failure::TimedOut);
         }
         self.bytes += bytes as u64;
-        let Some(waiting) = self.waiting.take() else { return Ok(()) };
-        self.waited += now.saturating_duration_since(waiting.since);
+        let Some(since) = self.since.take() else { return Ok(()) };
+        self.waited += now.saturating_duration_since(since);
         if self.waited < RATE_WINDOW.min(self.limits.stall) {
             return Ok(());
         }
@@ -79,69 +68,97 @@ impl Patience {
     }
 }
 
+/// The patience with one body.
+#[derive(Debug)]
+pub(super) struct Patience {
+    pace: Pace,
+    over: Option<Pin<Box<Sleep>>>,
+}
+
+impl Patience {
+    /// For a body that begins.
+    pub(super) fn new(limits: Limits) -> Self {
+        Self { pace: Pace::new(limits), over: None }
+    }
+
+    /// Nothing has come: ready once that was too long.
+    pub(super) fn poll_exhausted(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { pace, over } = self;
+        over.get_or_insert_with(|| Box::pin(sleep_until(pace.wait(Instant::now())))).as_mut().poll(cx)
+    }
+
+    /// So many bytes have come, perhaps none.
+    pub(super) fn arrived(&mut self, bytes: usize) -> Result<(), Failure> {
+        self.over = None;
+        self.pace.arrive(bytes, Instant::now())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use tokio::time::{Instant, sleep};
+    use tokio::time::Instant;
 
-    use super::{Failure, Limits, Patience};
+    use super::{Failure, Limits, Pace};
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// Waits and takes bytes again and again; says after how many times it was too slow.
-    async fn drip(mut patience: Patience, pause: Duration, bytes: usize) -> Option<usize> {
-        for time in 0..100 {
-            tokio::select! {
-                () = std::future::poll_fn(|cx| patience.poll_exhausted(cx)) => panic!("it has stalled"),
-                () = sleep(pause) => {}
+    /// Waits and takes bytes again and again; says how often that went well.
+    fn drip(limits: Limits, pause: Duration, bytes: usize) -> usize {
+        let (mut pace, mut now) = (Pace::new(limits), Instant::now());
+        for time in 0..2000 {
+            let over = pace.wait(now);
+            now += pause;
+            if over < now {
+                return time;
             }
-            match patience.arrived(bytes) {
+            match pace.arrive(bytes, now) {
                 Ok(()) => {}
-                Err(Failure::TooSlow { .. } | Failure::TimedOut) => return Some(time),
+                Err(Failure::TooSlow { .. } | Failure::TimedOut) => return time,
                 Err(other) => panic!("{other}"),
             }
         }
-        None
+        2000
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_body_that_drips_is_given_up_and_one_that_flows_is_not() {
+    #[test]
+    fn a_body_that_drips_is_given_up_and_one_that_flows_is_not() {
         let limits = Limits { stall: 30 * SECOND, rate_min_bytes: 1000, until: None };
         for (pause, bytes, expected) in [
-            (SECOND, 1, Some(9)),
-            (SECOND, 990, Some(9)),
-            (SECOND, 1010, None),
-            (29 * SECOND, 28_000, Some(0)),
-            (29 * SECOND, 30_000, None),
-            (SECOND / 100, 1, Some(999)),
+            (SECOND, 1, 9),
+            (SECOND, 990, 9),
+            (SECOND, 1010, 2000),
+            (29 * SECOND, 28_000, 0),
+            (29 * SECOND, 30_000, 2000),
+            (31 * SECOND, 1 << 30, 0),
+            (SECOND / 100, 1, 999),
+            (SECOND / 100, 11, 2000),
         ] {
-            let found = drip(Patience::new(limits), pause, bytes).await;
-            assert_eq!(found, expected.filter(|at| *at < 100), "{bytes} bytes each {pause:?}");
+            assert_eq!(drip(limits, pause, bytes), expected, "{bytes} bytes each {pause:?}");
         }
-        let any = Limits { rate_min_bytes: 0, ..limits };
-        assert_eq!(drip(Patience::new(any), SECOND, 1).await, None, "0 is for any rate");
+        assert_eq!(drip(Limits { rate_min_bytes: 0, ..limits }, SECOND, 1), 2000, "0 is for any rate");
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn what_must_have_come_by_a_time_is_given_up_then_however_fast_it_is() {
-        let until = Some(Instant::now() + 5 * SECOND);
+    #[test]
+    fn what_must_have_come_by_a_time_is_given_up_then_however_fast_it_is() {
+        let now = Instant::now();
+        let until = Some(now + 5 * SECOND);
         let limits = Limits { stall: 30 * SECOND, rate_min_bytes: 0, until };
-        assert_eq!(drip(Patience::new(limits), SECOND / 2, 1 << 20).await, Some(9));
-        let mut patience = Patience::new(Limits { until: Some(Instant::now() + SECOND), ..limits });
-        let begun = Instant::now();
-        std::future::poll_fn(|cx| patience.poll_exhausted(cx)).await;
-        assert_eq!(begun.elapsed(), SECOND, "silence ends then too");
+        let mut pace = Pace::new(limits);
+        assert_eq!(pace.wait(now), now + 5 * SECOND, "silence ends then too");
+        assert!(pace.arrive(1 << 20, now + 4 * SECOND).is_ok());
+        assert!(matches!(pace.arrive(1 << 20, now + 5 * SECOND), Err(Failure::TimedOut)));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn the_time_that_a_client_takes_does_not_count() {
+    #[test]
+    fn the_time_that_a_client_takes_does_not_count() {
         let limits = Limits { stall: 30 * SECOND, rate_min_bytes: 1000, until: None };
-        let mut patience = Patience::new(limits);
+        let (mut pace, mut now) = (Pace::new(limits), Instant::now());
         for _ in 0..100 {
             // The bytes were there when they were asked for.
-            sleep(20 * SECOND).await;
-            patience.arrived(1).expect("nothing was waited for");
+            now += 20 * SECOND;
+            pace.arrive(1, now).expect("nothing was waited for");
         }
     }
 }
