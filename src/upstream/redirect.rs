@@ -80,8 +80,14 @@ fn resolve(current: &Uri, location: &[u8]) -> Option<Uri> {
     let uri: Uri = address.parse().ok()?;
     let is_web = uri.scheme().is_some_and(|scheme| *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS);
     let names_a_user = uri.authority().is_some_and(has_user);
+    // An unreadable port is not the scheme's.
+    let names_no_port = |authority: &Authority| {
+        authority.as_str().len() > authority.host().len() && authority.port_u16().is_none()
+    };
+    let is_vague = uri.authority().is_some_and(names_no_port);
     let climbs = uri.path().split('/').any(|segment| matches!(segment, "." | ".."));
-    (is_web && uri.host().is_some_and(|host| !host.is_empty()) && !names_a_user && !climbs).then_some(uri)
+    (is_web && uri.host().is_some_and(|host| !host.is_empty()) && !names_a_user && !is_vague && !climbs)
+        .then_some(uri)
 }
 
 fn has_user(authority: &Authority) -> bool {
