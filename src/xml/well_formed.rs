@@ -173,11 +173,7 @@ pub(super) fn is_processing_target(target: &str) -> bool {
 
 /// XML 1.0 section 2.2: `Char`.
 pub(super) fn is_xml_char(character: char) -> bool {
-    match character {
-        ' '..='\u{fffd}' | '\u{10000}'.. => true,
-        '\t' | '\n' | '\r' => true,
-        _ => false,
-    }
+    matches!(character, ' '..='\u{fffd}' | '\u{10000}'.. | '\t' | '\n' | '\r')
 }
 
 /// Prefix and local part of a name with at most one colon.
@@ -197,19 +193,24 @@ fn is_plain_name(name: &str) -> bool {
 
 /// XML 1.0 section 2.3: `NameStartChar`, without the colon.
 fn begins_name(character: char) -> bool {
-    match character {
-        'A'..='Z' | 'a'..='z' | '_' => true,
-        '\u{c0}'..='\u{2ff}' => !matches!(character, '\u{d7}' | '\u{f7}'),
-        '\u{370}'..='\u{1fff}' => character != '\u{37e}',
-        '\u{200c}'..='\u{200d}'
-        | '\u{2070}'..='\u{218f}'
-        | '\u{2c00}'..='\u{2fef}'
-        | '\u{3001}'..='\u{d7ff}'
-        | '\u{f900}'..='\u{fdcf}'
-        | '\u{fdf0}'..='\u{fffd}'
-        | '\u{10000}'..='\u{effff}' => true,
-        _ => false,
-    }
+    matches!(
+        character,
+        'A'..='Z'
+            | 'a'..='z'
+            | '_'
+            | '\u{c0}'..='\u{d6}'
+            | '\u{d8}'..='\u{f6}'
+            | '\u{f8}'..='\u{2ff}'
+            | '\u{370}'..='\u{37d}'
+            | '\u{37f}'..='\u{1fff}'
+            | '\u{200c}'..='\u{200d}'
+            | '\u{2070}'..='\u{218f}'
+            | '\u{2c00}'..='\u{2fef}'
+            | '\u{3001}'..='\u{d7ff}'
+            | '\u{f900}'..='\u{fdcf}'
+            | '\u{fdf0}'..='\u{fffd}'
+            | '\u{10000}'..='\u{effff}'
+    )
 }
 
 /// XML 1.0 section 2.3: `NameChar`, without the colon.

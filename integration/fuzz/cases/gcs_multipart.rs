@@ -15,9 +15,10 @@ pub(crate) fn run(data: &[u8]) {
     if kind.bytes().any(|byte| byte < b' ' || byte == 0x7f) {
         return;
     }
-    let target = match kind.starts_with("related") {
-        true => "/upload/storage/v1/b/stage/o?uploadType=multipart&fields=size,md5Hash,name",
-        false => "/batch/storage/v1",
+    let target = if kind.starts_with("related") {
+        "/upload/storage/v1/b/stage/o?uploadType=multipart&fields=size,md5Hash,name"
+    } else {
+        "/batch/storage/v1"
     };
     let head =
         format!("POST {target} HTTP/1.1\r\nHost: localhost:8000\r\nContent-Type: multipart/{kind}\r\n");

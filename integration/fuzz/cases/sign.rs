@@ -204,7 +204,7 @@ fn v4(
         pairs.iter().map(|(name, value)| (encode_component(name), encode_component(value))).collect();
     query.sort();
     let query = query.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&");
-    let lines: String = headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
+    let lines = lines_of(headers);
     let names = headers.iter().map(|(name, _)| &**name).collect::<Vec<_>>().join(";");
     let path = message.canonical_path();
     let canonical = format!("{}\n{path}\n{query}\n{lines}\n{names}\n{payload}", message.method);
@@ -230,7 +230,7 @@ fn v2_query(message: &Message<'_>) -> (String, String) {
 fn v2(message: &Message<'_>, date: &str) -> String {
     let mut amz = message.headers(|name| name.starts_with("x-amz-"));
     amz.sort();
-    let amz: String = amz.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
+    let amz = lines_of(&amz);
     let mut signed: Vec<_> = message.pairs();
     signed.retain(|(name, _)| V2_SIGNED.iter().any(|known| known.as_bytes() == name));
     signed.sort();
@@ -246,6 +246,10 @@ fn v2(message: &Message<'_>, date: &str) -> String {
     let mut mac = Hmac::<Sha1>::new_from_slice(SECRET_KEY.as_bytes()).expect("HMAC takes any key");
     mac.update(text.as_bytes());
     BASE64_STANDARD.encode(mac.finalize().into_bytes())
+}
+
+fn lines_of(headers: &[(String, String)]) -> String {
+    headers.iter().flat_map(|(name, value)| [name, ":", value, "\n"]).collect()
 }
 
 fn hmac_sha256(key: &[u8], bytes: &[u8]) -> Vec<u8> {
@@ -272,7 +276,7 @@ fn token() -> &'static str {
         let text = String::from_utf8(answer).expect("a token is text");
         let (_, document) = text.split_once("\r\n\r\n").expect("an answer");
         let document: Value = serde_json::from_str(document).expect("JSON");
-        document["access_token"].as_str().expect(document.to_string().as_str()).to_owned()
+        document["access_token"].as_str().unwrap_or_else(|| panic!("no token: {document}")).to_owned()
     })
 }
 
