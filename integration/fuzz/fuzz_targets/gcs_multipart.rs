@@ -4,6 +4,7 @@
 
 #[path = "../cases/gcs_multipart.rs"]
 mod case;
+#[expect(dead_code, reason = "nobody signs anything here")]
 #[path = "../cases/stage.rs"]
 mod stage;
 
