@@ -10,9 +10,11 @@ use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use serde_json::{Value, json};
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
+use understudy::gcs::{NewAccount, mint};
+use understudy::model::Grant;
 use understudy::signature::{encode_component, encode_path};
 
-use super::stage::{ACCESS_KEY_ID, Door, NOW_SECONDS, SECRET_KEY, account, exchange};
+use super::stage::{ACCESS_KEY_ID, Door, NOW_SECONDS, SECRET_KEY, accounts, exchange};
 
 /// The stage's time in the forms that signatures want.
 const AMZ_DATE: &str = "20261120T212019Z";
@@ -262,7 +264,13 @@ fn hmac_sha256(key: &[u8], bytes: &[u8]) -> Vec<u8> {
 fn token() -> &'static str {
     static TOKEN: OnceLock<String> = OnceLock::new();
     TOKEN.get_or_init(|| {
-        let key: Value = serde_json::from_str(&account().1).expect("a key file is JSON");
+        let new = NewAccount {
+            name: "fuzz".to_owned(),
+            grants: vec![Grant::all()],
+            server_url: "http://localhost:8000".to_owned(),
+        };
+        let minted = mint(accounts(), &new).expect("a key");
+        let key: Value = serde_json::from_str(&minted.key_file).expect("a key file is JSON");
         let form = format!(
             "grant_type={}&assertion={}",
             encode_component(b"urn:ietf:params:oauth:grant-type:jwt-bearer"),

@@ -119,19 +119,10 @@ fn fallback(bucket: BucketName) -> Fallback {
     Fallback::new([(bucket, vec![rule])], release, |_| None).expect("nothing is signed")
 }
 
-/// The folder of a service account that may do everything, and its key file. Made once: it takes long.
-pub(crate) fn account() -> &'static (tempfile::TempDir, String) {
-    static ACCOUNT: OnceLock<(tempfile::TempDir, String)> = OnceLock::new();
-    ACCOUNT.get_or_init(|| {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let new = gcs::NewAccount {
-            name: "fuzz".to_owned(),
-            grants: vec![Grant::all()],
-            server_url: "http://localhost:8000".to_owned(),
-        };
-        let minted = gcs::mint(folder.path(), &new).expect("a key");
-        (folder, minted.key_file)
-    })
+/// The folder of service accounts, of every stage.
+pub(crate) fn accounts() -> &'static Path {
+    static ACCOUNTS: OnceLock<tempfile::TempDir> = OnceLock::new();
+    ACCOUNTS.get_or_init(|| tempfile::tempdir().expect("a temporary folder")).path()
 }
 
 fn credentials() -> Credentials {
@@ -158,7 +149,7 @@ fn faces(view: View, anonymous: Vec<Grant>) -> Faces {
         }),
         gcs: gcs::Service::new(gcs::Inner {
             view: view.clone(),
-            accounts: gcs::ServiceAccounts::in_folder(account().0.path()),
+            accounts: gcs::ServiceAccounts::in_folder(accounts()),
             anonymous: anonymous.clone(),
             limits,
             config: gcs::Config::default(),
