@@ -33,6 +33,11 @@ fn chunked_bodies() {
 }
 
 #[test]
+fn multipart_bodies_of_gcs() {
+    replay("gcs_multipart", 2, cases::gcs_multipart::run);
+}
+
+#[test]
 fn releases() {
     replay("release", 1, cases::release::run);
 }
@@ -50,4 +55,34 @@ fn signatures() {
 #[test]
 fn documents() {
     replay("xml", 1, cases::xml::run);
+}
+
+/// Otherwise the signed requests would only show that refusals do no harm.
+#[test]
+fn the_stage_takes_a_credential_of_each_kind() {
+    use cases::sign::{Kind, signed};
+    use cases::stage::{Door, exchange, status};
+
+    let (s3, gcs, admin) = (
+        "PUT /stage/signed?x-id=PutObject",
+        "GET /storage/v1/b/stage/o?prefix=a%2Fb",
+        "GET /-/api/v1/receipt",
+    );
+    for (kind, line) in [
+        (Kind::V4Header, s3),
+        (Kind::V4Header, "GET /stage?list-type=2&prefix=a%2F%C3%A9&delimiter=%2F"),
+        (Kind::V4Header, admin),
+        (Kind::V4Query, s3),
+        (Kind::V2Header, s3),
+        (Kind::V2Query, s3),
+        (Kind::Bearer, gcs),
+        (Kind::Basic, admin),
+    ] {
+        let head = "Host: localhost:8000\r\nx-amz-meta-a:  b  c\r\nContent-Length: 0\r\n\r\n";
+        let request = format!("{line} HTTP/1.1\r\n{head}").into_bytes();
+        let answer = exchange(Door::Closed, &signed(kind, &request).expect("it can be signed"));
+        assert_eq!(status(&answer), b"200", "{kind:?} {line}: {}", String::from_utf8_lossy(&answer));
+        let refused = exchange(Door::Closed, &request);
+        assert!(matches!(status(&refused), b"401" | b"403"), "{line}: {}", String::from_utf8_lossy(&refused));
+    }
 }

@@ -237,6 +237,26 @@ fn the_bound_is_kept_by_dropping_what_was_used_least_recently() {
     assert!(get(&server, "pub/written").body == written);
 }
 
+/// Without a length nobody can say beforehand whether there is room for it: it may never end.
+#[test]
+fn a_body_of_unknown_length_takes_no_more_than_the_cache_may_hold() {
+    let upstream = Hostile::start();
+    upstream.put("pub/a", File::zeros(64 << 20));
+    upstream.always("pub/a", Trick::Chunked);
+    let server = keeping(&upstream, "[cache]\nmax_size = \"1 MiB\"\n");
+    let answer = get(&server, "pub/a");
+    assert_eq!((answer.status, answer.body.len()), (200, 64 << 20), "it is passed through");
+    assert_eq!(upstream.take_lines(), ["GET pub/a", "GET pub/a"], "and the fetch was given up");
+    let folders = ["blobs", "staging"].map(|folder| server.data_dir().join(folder));
+    until("nothing is kept", || folders.iter().all(|folder| files(folder).0 == 0));
+    assert_eq!(get(&server, "pub/a").body.len(), 64 << 20);
+    assert_eq!(upstream.take_lines(), ["GET pub/a"], "it is known by now");
+    let copy = format!("x-amz-copy-source: {}\r\n", path("pub/a"));
+    let refused = super::stage::send(&server, "PUT", &path("pub/copy"), &copy, b"");
+    assert_eq!(refused.status, 502, "{refused:?}");
+    assert!(refused.text().contains("max_size in [cache]"), "{refused:?}");
+}
+
 /// Nothing is kept past its age.
 #[test]
 fn what_is_too_old_is_fetched_again() {

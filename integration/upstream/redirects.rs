@@ -18,8 +18,9 @@ fn pair() -> (Hostile, Hostile) {
 #[test]
 fn a_redirect_to_a_host_of_the_list_is_followed() {
     for mode in ["proxy", "cache"] {
-        for hosts in ["127.0.0.2", "*.0.0.2"] {
+        for host in ["127.0.0.2", "*.0.0.2"] {
             let (first, second) = pair();
+            let hosts = format!("{host}:{}", second.address().port());
             let rest = format!("mode = \"{mode}\"\nto = \"{}\"\nhosts = [\"{hosts}\"]", first.url());
             let server = stage(&rule("**", &rest));
             let answer = read_with(&server, Face::Sdk, "GET", "pub/a", "Cookie: client-secret\r\n");
@@ -50,6 +51,28 @@ fn a_redirect_to_any_other_host_is_an_error_and_nothing_is_asked_there() {
                 );
             }
             second.assert_not_asked("it is not in the list");
+        }
+    }
+}
+
+/// On a host that is allowed, only the port that the configuration names: what else listens there may
+/// be anybody's.
+#[test]
+fn a_redirect_to_another_port_is_an_error_and_nothing_is_asked_there() {
+    for mode in ["proxy", "cache"] {
+        for host in [Ipv4Addr::LOCALHOST, Ipv4Addr::new(127, 0, 0, 2)] {
+            let (first, second) = (Hostile::with([("pub/a", b"never sent")]), Hostile::start_on(host));
+            second.put("elsewhere/a", File::new(*b"bytes"));
+            first.always("pub/a", Trick::Redirect(format!("{}elsewhere/a", second.url())));
+            let rest = format!("mode = \"{mode}\"\nto = \"{}\"\nhosts = [\"127.0.0.2\"]", first.url());
+            let server = stage_with(&rule("**", &rest), "[upstream]\nretries = 0\nbreaker_failures = 100");
+            for face in Face::ALL {
+                let answer = read(&server, face, "GET", "pub/a");
+                assert_eq!((answer.status, answer.header("location")), (502, None), "{mode} {face:?} {host}");
+            }
+            let told = get(&server, "pub/a").text();
+            assert!(told.contains(&format!("{host} at port {}", second.address().port())), "{told}");
+            second.assert_not_asked("its port is not named");
         }
     }
 }
@@ -102,7 +125,8 @@ fn our_signature_is_never_sent_on_to_another_host() {
     second.put("elsewhere/a", File::new(*b"bytes"));
     first.always(&format!("{PRODUCTION}/pub/a"), Trick::Redirect(format!("{}elsewhere/a", second.url())));
     let keys = ", access_key_id = \"AKIDPRODUCTION\", secret_access_key = \"production-secret\"";
-    let rest = format!("mode = \"proxy\"\nhosts = [\"127.0.0.2\"]\n{}", s3_place(&first, keys));
+    let hosts = format!("hosts = [\"127.0.0.2:{}\"]", second.address().port());
+    let rest = format!("mode = \"proxy\"\n{hosts}\n{}", s3_place(&first, keys));
     let server = stage(&rule("**", &rest));
     assert_eq!(get(&server, "pub/a").text(), "bytes");
     assert!(first.take_seen().iter().all(|seen| seen.header("authorization").is_some()));

@@ -73,6 +73,54 @@ fn an_upstream_that_hangs_up_or_answers_nonsense_is_502() {
     }
 }
 
+/// RFC 9112 section 6.3: its end may be seen in two places, so that it would be passed on cut.
+#[test]
+fn an_answer_that_is_framed_twice_is_502() {
+    for mode in ["proxy", "cache"] {
+        let upstream = Hostile::with([("pub/a", content(1, 100_000))]);
+        upstream.always("pub/a", Trick::Headers(vec![("Transfer-Encoding", "chunked".to_owned())]));
+        let server = stage_with(&to(&upstream, mode), IMPATIENT);
+        assert_trouble(&server, &upstream, "pub/a", 502, "BadGateway");
+        assert!(get(&server, "pub/a").text().contains("framed its answer twice"), "{mode}");
+    }
+}
+
+/// However many bodies are on their way, heads and listings are still asked for.
+#[test]
+fn slow_bodies_keep_neither_heads_nor_listings_waiting() {
+    let upstream = Hostile::with([
+        (format!("{PRODUCTION}/pub/a"), content(1, 100_000)),
+        (format!("{PRODUCTION}/pub/b"), b"bytes".to_vec()),
+    ]);
+    let gate = Gate::default();
+    upstream.always(&format!("{PRODUCTION}/pub/a"), Trick::Get(Box::new(Trick::HoldAfter(10, gate.clone()))));
+    let server = stage_with(&s3(&upstream, "proxy"), "[upstream]\nconnections = 1\nhead_timeout = \"1s\"\n");
+    let mut client = super::http::Connection::open(server.address());
+    let request = format!("GET {} HTTP/1.1\r\nHost: stage\r\n\r\n", super::stage::path("pub/a"));
+    client.send(request.as_bytes()).expect("sent");
+    assert_eq!(client.head().expect("a head").status, 200);
+    assert_eq!(read(&server, Face::Plain, "HEAD", "pub/b").status, 200, "a head");
+    let listed = send(&server, "GET", "/stage?list-type=2", "", b"");
+    assert!(listed.status == 200 && listed.text().contains("<Key>pub/b</Key>"), "{listed:?}");
+    let answer = get(&server, "pub/b");
+    assert_eq!((answer.status, answer.code().as_str()), (504, "GatewayTimeout"), "{answer:?}");
+    gate.open();
+}
+
+/// A listing whose bytes come one by one would go on for hours, and no byte is late.
+#[test]
+fn a_listing_that_drips_is_504() {
+    let keys = (0..500).map(|number| (format!("{PRODUCTION}/pub/{number}"), b"bytes"));
+    let upstream = Hostile::with(keys);
+    upstream.always(PRODUCTION, Trick::DripAfter(100));
+    let times = "[upstream]\nrequest_timeout = \"500ms\"\nretries = 0\n";
+    let server = stage_with(&s3(&upstream, "proxy"), times);
+    for target in ["/stage?list-type=2", "/storage/v1/b/stage/o", "/pub/"] {
+        let answer = send(&server, "GET", target, "", b"");
+        assert_eq!(answer.status, 504, "{target}: {answer:?}");
+    }
+}
+
 /// Nobody listens there at all.
 #[test]
 fn an_upstream_that_is_not_there_is_502() {

@@ -75,12 +75,17 @@ fn the_strongest_layer_decides() {
 #[test]
 fn production_is_asked_and_kept_as_configured() {
     let text = "[upstream]\nhead_timeout = \"1s\"\nretries = 0\nconnections = 3\nca_file = \"roots.pem\"\n\
+                head_connections = 4\nlist_connections = 5\nrequest_timeout = \"4s\"\nmin_rate = \"2 KiB\"\n\
                 [cache]\nmax_size = \"10 GiB\"";
     let settings = Stage::with(text).load(&[("UNDERSTUDY_CACHE_MAX_AGE", "7d")]).expect("settings");
     let expected = crate::upstream::Config {
         head_timeout: Duration::from_secs(1),
         retries: 0,
         connections_max: 3,
+        head_connections_max: 4,
+        list_connections_max: 5,
+        request_timeout: Some(Duration::from_secs(4)),
+        rate_min_bytes: 2048,
         ca_file: Some("roots.pem".into()),
         ..crate::upstream::Config::default()
     };
@@ -95,6 +100,8 @@ fn production_is_asked_and_kept_as_configured() {
     assert_eq!(plain.cache, crate::view::Config::default());
     for (text, told) in [
         ("[upstream]\nconnections = 0", "stage.toml, line 2 (connections)"),
+        ("[upstream]\nlist_connections = 0", "stage.toml, line 2 (list_connections)"),
+        ("[upstream]\nmin_rate = 5", "stage.toml, line 2 (min_rate)"),
         ("[upstream]\nhead_timout = \"1s\"", "unknown field `head_timout`"),
         ("[cache]\nmax_size = 5", "stage.toml, line 2 (max_size)"),
     ] {

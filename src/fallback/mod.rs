@@ -22,7 +22,7 @@ mod written;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub use place::{Place, Upstream};
+pub use place::{Place, Port, Upstream};
 pub use preset::MOZILLA;
 pub use release::{InvalidReleaseId, ReleaseConfig, ReleaseId};
 pub use rule::{Applies, InvalidRule, ListMode, Mode, ReadMethod, RedirectStatus, Rule};

@@ -36,7 +36,7 @@ impl Upstream {
     /// Puts one together. Hosts are compared in lower case; their order does not matter.
     pub fn new(place: Place, mut hosts: Vec<String>) -> Self {
         for host in &mut hosts {
-            *host = normal(host);
+            *host = normal_entry(host);
         }
         hosts.sort_unstable();
         hosts.dedup();
@@ -72,21 +72,28 @@ impl Upstream {
         self.place.bucket().is_some()
     }
 
-    /// Whether a redirect that it sends may be followed to this host (lower case, no port): its own
-    /// host, or one of `hosts`, where `*.` in front stands for any subdomain.
-    pub fn allows_host(&self, host: &str) -> bool {
+    /// Whether a redirect that it sends may be followed to this server: its own host, or one of
+    /// `hosts`, where `*.` in front stands for any subdomain.
+    ///
+    /// On every host only the port that its entry names, or that of the scheme: what else listens
+    /// there, such as an admin's door on loopback, is nobody's production.
+    pub fn allows(&self, host: &str, port: Port) -> bool {
         let host = normal(host);
         let own = match &self.place {
-            Place::Url(prefix) => prefix.host(),
-            Place::S3(bucket) | Place::Gcs(bucket) => bucket.endpoint().host(),
+            Place::Url(prefix) => prefix.authority(),
+            Place::S3(bucket) | Place::Gcs(bucket) => bucket.endpoint().authority(),
         };
-        let among = |allowed: &String| match allowed.strip_prefix('*') {
-            Some(domain) => {
-                host.strip_suffix(domain).is_some_and(|label| !label.is_empty() && !label.ends_with('.'))
-            }
-            None => host == *allowed,
+        let is_it = |allowed: &str| {
+            let (name, named_port) = split_port(allowed);
+            let is_host = match name.strip_prefix('*') {
+                Some(domain) => {
+                    host.strip_suffix(domain).is_some_and(|label| !label.is_empty() && !label.ends_with('.'))
+                }
+                None => host == normal(name),
+            };
+            is_host && (named_port == Some(port.number) || port.is_default)
         };
-        normal(own) == host || self.hosts.iter().any(among)
+        is_it(own) || self.hosts.iter().any(|allowed| is_it(allowed))
     }
 
     /// With the key pair that it refers to. `pattern` is for the error.
@@ -104,8 +111,18 @@ impl Upstream {
     }
 }
 
-/// Reads an entry of `hosts`: a name, or `*.` and a name.
-pub(super) fn check_host(text: &str) -> Result<(), InvalidUpstream> {
+/// The port of an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Port {
+    /// Its number.
+    pub number: u16,
+    /// Whether it is that of the scheme: 80 or 443.
+    pub is_default: bool,
+}
+
+/// Reads an entry of `hosts`: a name, or `*.` and a name; perhaps with a port.
+pub(super) fn check_host(entry: &str) -> Result<(), InvalidUpstream> {
+    let (text, port) = split_port(entry);
     let name = text.strip_prefix("*.").unwrap_or(text);
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     let labels = |name: &str| {
@@ -114,7 +131,17 @@ pub(super) fn check_host(text: &str) -> Result<(), InvalidUpstream> {
     let address = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     let fine = labels(name.strip_suffix('.').unwrap_or(name))
         || address.is_some_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok());
-    if fine { Ok(()) } else { Err(InvalidUpstream::Host(text.chars().take(120).collect())) }
+    let is_all = port.is_some() || text == entry;
+    if fine && is_all { Ok(()) } else { Err(InvalidUpstream::Host(entry.chars().take(120).collect())) }
+}
+
+/// A host and the port behind it, if there is one: 1 to 65535, without a sign.
+fn split_port(entry: &str) -> (&str, Option<u16>) {
+    let Some((host, digits)) = entry.rsplit_once(':').filter(|(_, digits)| !digits.ends_with(']')) else {
+        return (entry, None);
+    };
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    (host, digits.parse().ok().filter(|port| is_number && *port > 0))
 }
 
 /// A host as hosts are compared: `a.example.` is the same as `A.example`.
@@ -122,9 +149,15 @@ fn normal(host: &str) -> String {
     host.trim_end_matches('.').to_ascii_lowercase()
 }
 
+/// The same of an entry of `hosts`.
+fn normal_entry(entry: &str) -> String {
+    let (host, port) = split_port(entry);
+    port.map_or_else(|| normal(host), |port| format!("{}:{port}", normal(host)))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Place, Upstream, check_host};
+    use super::{Place, Port, Upstream, check_host};
     use crate::fallback::{S3Upstream, UrlPrefix};
     use crate::model::ObjectKey;
 
@@ -140,6 +173,7 @@ mod tests {
     #[test]
     fn redirects_may_lead_to_the_own_host_and_to_those_that_are_named() {
         let upstream = url("https://Archive.example:8443/x/", &["cdn.example", "*.Pool.example", "[::1]"]);
+        let https = Port { number: 443, is_default: true };
         for (host, expected) in [
             ("archive.example", true),
             ("ARCHIVE.example.", true),
@@ -156,7 +190,33 @@ mod tests {
             ("[::1]", true),
             ("", false),
         ] {
-            assert_eq!(upstream.allows_host(host), expected, "{host:?}");
+            assert_eq!(upstream.allows(host, https), expected, "{host:?}");
+        }
+    }
+
+    #[test]
+    fn redirects_may_lead_to_ports_that_are_named_and_to_that_of_the_scheme() {
+        let hosts = ["cdn.example", "named.example.:9000", "*.pool.example:8443", "[::1]:9000"];
+        let upstream = url("http://archive.example:8000/x/", &hosts);
+        for (host, number, expected) in [
+            ("archive.example", 8000, true),
+            ("archive.example", 80, true),
+            ("archive.example", 443, true),
+            ("archive.example", 8001, false),
+            ("archive.example", 22, false),
+            ("cdn.example", 80, true),
+            ("cdn.example", 8000, false),
+            ("cdn.example", 9000, false),
+            ("named.example", 9000, true),
+            ("named.example", 443, true),
+            ("named.example", 8443, false),
+            ("a.pool.example", 8443, true),
+            ("a.pool.example", 9000, false),
+            ("[::1]", 9000, true),
+            ("[::1]", 8000, false),
+        ] {
+            let port = Port { number, is_default: matches!(number, 80 | 443) };
+            assert_eq!(upstream.allows(host, port), expected, "{host}:{number}");
         }
     }
 
@@ -172,7 +232,16 @@ mod tests {
             ("*.", false),
             ("a.*.example", false),
             ("https://a.example", false),
-            ("a.example:80", false),
+            ("a.example:80", true),
+            ("*.a.example:65535", true),
+            ("[::1]:8443", true),
+            ("a.example:0", false),
+            ("a.example:65536", false),
+            ("a.example:+80", false),
+            ("a.example:", false),
+            ("a.example:80:80", false),
+            (":80", false),
+            ("::1", false),
             ("a.example/", false),
             ("a..example", false),
             ("user@a.example", false),
@@ -191,8 +260,9 @@ mod tests {
         let url = |key: &str| upstream.object_url(&ObjectKey::parse(key).expect("a key"));
         assert_eq!(url("pub/a b?c"), Ok("https://s3.eu-west-1.amazonaws.com/prod/pub/a%20b%3Fc".to_owned()));
         assert!(url("pub/../c").is_err());
-        assert!(upstream.allows_host("s3.eu-west-1.amazonaws.com"));
-        assert!(!upstream.allows_host("prod.s3.eu-west-1.amazonaws.com"));
+        let https = Port { number: 443, is_default: true };
+        assert!(upstream.allows("s3.eu-west-1.amazonaws.com", https));
+        assert!(!upstream.allows("prod.s3.eu-west-1.amazonaws.com", https));
         assert!(!format!("{upstream:?}{}", upstream.name()).contains("horse"));
         assert!(upstream.is_listable());
         let place = Place::Url(UrlPrefix::parse("https://a.example/x/").expect("a prefix"));

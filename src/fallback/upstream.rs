@@ -42,7 +42,7 @@ pub enum InvalidUpstream {
     Credentials,
     /// Not a host.
     #[error(
-        "{0:?} is not a host: write a name without scheme, port and path, such as \"cdn.example\", or \"*.cdn.example\" for any name below it"
+        "{0:?} is not a host: write a name without scheme and path, such as \"cdn.example\", \"cdn.example:8443\", or \"*.cdn.example\" for any name below it"
     )]
     Host(String),
     /// Not the name of environment variables.
@@ -112,13 +112,10 @@ impl UrlPrefix {
         &self.0
     }
 
-    /// The host, as written and without its port.
-    pub fn host(&self) -> &str {
+    /// The host, as written, and its port where there is one.
+    pub fn authority(&self) -> &str {
         let rest = self.0.split_once("://").map_or("", |(_, rest)| rest);
-        let authority = rest.split_once('/').map_or(rest, |(authority, _)| authority);
-        // The colons of an IPv6 address are between brackets.
-        let end = authority.find(']').map_or_else(|| authority.find(':'), |bracket| Some(bracket + 1));
-        end.map_or(authority, |end| &authority[..end])
+        rest.split_once('/').map_or(rest, |(authority, _)| authority)
     }
 }
 
@@ -466,14 +463,14 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_knows_its_host() {
+    fn a_prefix_knows_its_host_and_port() {
         for (text, host) in [
             ("https://archive.mozilla.org", "archive.mozilla.org"),
-            ("http://127.0.0.1:8000/a:b/", "127.0.0.1"),
-            ("http://[::1]:8000/", "[::1]"),
+            ("http://127.0.0.1:8000/a:b/", "127.0.0.1:8000"),
+            ("http://[::1]:8000/", "[::1]:8000"),
             ("http://[::1]/", "[::1]"),
         ] {
-            assert_eq!(UrlPrefix::parse(text).expect("a prefix").host(), host);
+            assert_eq!(UrlPrefix::parse(text).expect("a prefix").authority(), host);
         }
     }
 

@@ -52,8 +52,9 @@ impl Trouble {
             view::Error::Condition(failed) => return Self::Condition(failed),
             view::Error::Upstream(E::NotMappable(failed)) => return Self::NotMappable(failed),
             view::Error::Corrupt { ref upstream, .. }
+            | view::Error::TooLong { ref upstream, .. }
             | view::Error::Upstream(E::Bad { ref upstream, .. }) => (Kind::Bad, upstream),
-            view::Error::Upstream(E::TimedOut { ref upstream } | E::Busy { ref upstream }) => {
+            view::Error::Upstream(E::TimedOut { ref upstream } | E::Busy { ref upstream, .. }) => {
                 (Kind::TimedOut, upstream)
             }
             view::Error::Upstream(E::Down { ref upstream, .. }) => (Kind::Down, upstream),
@@ -71,10 +72,11 @@ impl Trouble {
                 outcome.fail(failed);
             }
             view::Error::Corrupt { upstream, .. }
+            | view::Error::TooLong { upstream, .. }
             | view::Error::Upstream(
                 E::Bad { upstream, .. }
                 | E::TimedOut { upstream }
-                | E::Busy { upstream }
+                | E::Busy { upstream, .. }
                 | E::Down { upstream, .. }
                 | E::Loop { upstream },
             ) => outcome.upstream_failed(upstream, failed),
@@ -116,7 +118,7 @@ mod tests {
         let key = ObjectKey::parse("a").expect("a key");
         for (error, status, retry_after) in [
             (E::TimedOut { upstream: upstream() }.into(), 504, None),
-            (E::Busy { upstream: upstream() }.into(), 504, None),
+            (E::Busy { upstream: upstream(), setting: "connections" }.into(), 504, None),
             (E::Bad { upstream: upstream(), problem: text() }.into(), 502, None),
             (E::Down { upstream: upstream(), last: text() }.into(), 503, Some(10)),
             (E::Loop { upstream: upstream() }.into(), 508, None),

@@ -323,6 +323,12 @@ impl Folder {
         self.index_pending_bytes.store(pending_bytes, Ordering::Relaxed);
     }
 
+    /// How much files may take before only the reserve is left; `None` where the file system does not
+    /// say.
+    pub(super) fn room_bytes(&self) -> Option<u64> {
+        Some(self.available_bytes()?.saturating_sub(self.reserve_bytes))
+    }
+
     /// Makes room for what must go on when the disk is full, as far as the ballast has it.
     pub(super) fn make_way(&self, needed_bytes: u64) {
         self.ballast.release_if_short(self.free_bytes(), needed_bytes.max(WAY_BYTES));

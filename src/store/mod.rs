@@ -198,6 +198,12 @@ impl Store {
         bucket::delete(&self.0, name).await
     }
 
+    /// How many bytes more can be stored before only the reserve is left; `None` where the file system
+    /// does not say.
+    pub fn room_bytes(&self) -> Option<u64> {
+        self.0.shared.folder.room_bytes()
+    }
+
     /// Begins to take bytes in. `size_hint` is how many will come, where that is known.
     pub fn stage(&self, extra: &[ChecksumAlgorithm], size_hint: Option<u64>) -> Staging {
         Staging::new(Arc::clone(&self.0.shared), self.0.inline_max_bytes, extra, size_hint)

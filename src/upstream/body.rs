@@ -4,16 +4,15 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::Sleep;
 
 use super::Error;
 use super::failure::Failure;
+use super::patience::{Limits, Patience};
 use super::state::State;
 
 /// The bytes of an answer, as they come.
@@ -48,7 +47,7 @@ impl Body {
     /// The bytes that follow a head.
     pub(super) fn new(
         incoming: Incoming,
-        stall_timeout: Duration,
+        limits: Limits,
         state: Arc<State>,
         what: String,
         permit: OwnedSemaphorePermit,
@@ -57,7 +56,7 @@ impl Body {
             return Self::empty();
         }
         let remaining = incoming.size_hint().exact();
-        let patience = Patience { limit: stall_timeout, waiting: None };
+        let patience = Patience::new(limits);
         let transfer = Some(Transfer { incoming, patience, state, what, _permit: permit });
         Self { transfer, remaining, is_framed: remaining.is_some() }
     }
@@ -137,16 +136,18 @@ impl Transfer {
             let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) else {
                 return self.patience.poll_exhausted(cx).map(|()| Err(Failure::TimedOut));
             };
-            self.patience.waiting = None;
-            match frame {
+            let frame = match frame {
                 None => return Poll::Ready(Ok(None)),
                 Some(Err(error)) => return Poll::Ready(Err(Failure::of_body(&error))),
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(bytes) if bytes.is_empty() => {}
-                    Ok(bytes) => return Poll::Ready(Ok(Some(bytes))),
-                    // Trailers say nothing that we pass on.
-                    Err(_) => {}
-                },
+                Some(Ok(frame)) => frame,
+            };
+            // Trailers say nothing that we pass on.
+            let bytes = frame.into_data().unwrap_or_default();
+            if let Err(failure) = self.patience.arrived(bytes.len()) {
+                return Poll::Ready(Err(failure));
+            }
+            if !bytes.is_empty() {
+                return Poll::Ready(Ok(Some(bytes)));
             }
         }
     }
@@ -155,20 +156,5 @@ impl Transfer {
         self.state.fail_body(&failure);
         tracing::warn!(upstream = %self.state.name(), what = %self.what, %failure, "upstream's answer was cut off");
         failure.into_error(self.state.name())
-    }
-}
-
-/// A clock that runs only while bytes are waited for: a client that takes its time is not the
-/// upstream's fault.
-#[derive(Debug)]
-struct Patience {
-    limit: Duration,
-    waiting: Option<Pin<Box<Sleep>>>,
-}
-
-impl Patience {
-    fn poll_exhausted(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let limit = self.limit;
-        self.waiting.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit))).as_mut().poll(cx)
     }
 }

@@ -14,6 +14,7 @@ use super::exchange::Exchange;
 use super::hops::StageName;
 use super::request::{Outgoing, Wanted};
 use super::state::{Found, State, lock};
+use super::turns::Question;
 use super::{Answer, Body, Config, Error, Health, Hops, IndexPage, ListAsk, ListPage, Read, Remote};
 use super::{head, list};
 use crate::clock::Clock;
@@ -44,10 +45,11 @@ impl Client {
     /// Puts a client together. Nothing is connected before the first request.
     pub fn new(config: Config, clock: Clock) -> Result<Self, io::Error> {
         let connector = Connector::new(config.connect_timeout, config.ca_file.as_deref())?;
+        let idle_max = config.connections_max + config.head_connections_max + config.list_connections_max;
         let http = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIME)
-            .pool_max_idle_per_host(config.connections_max)
+            .pool_max_idle_per_host(idle_max)
             .http1_max_buf_size(BUFFER_BYTES)
             .build(connector);
         let stage = StageName::random().map_err(|error| io::Error::other(error.to_string()))?;
@@ -73,7 +75,11 @@ impl Client {
         }
         let wanted = Wanted::of(headers);
         let (has_range, has_conditions) = (wanted.has_range(), wanted.has_conditions());
-        let outgoing = self.outgoing(&state, upstream, method, &url, wanted, hops)?;
+        let question = match method {
+            ReadMethod::Get => Question::Body,
+            ReadMethod::Head => Question::Head,
+        };
+        let outgoing = self.outgoing(upstream, &url, question, wanted, hops)?;
         let takes = |status: StatusCode| match status {
             StatusCode::OK | StatusCode::NOT_FOUND | StatusCode::GONE => true,
             StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => has_range,
@@ -140,7 +146,7 @@ impl Client {
             (Err(_), Place::Url(_) | Place::S3(_) | Place::Gcs(_)) => return Err(bad("has no such folder")),
         };
         let hops = Hops::default();
-        let outgoing = self.outgoing(&state, upstream, ReadMethod::Get, &url, Wanted::index(), &hops)?;
+        let outgoing = self.outgoing(upstream, &url, Question::List, Wanted::index(), &hops)?;
         let takes = |status| matches!(status, StatusCode::OK | StatusCode::NOT_FOUND | StatusCode::GONE);
         let answered = self.0.exchange.ask(&state, &outgoing, folder, takes).await?;
         if answered.status != StatusCode::OK {
@@ -167,10 +173,13 @@ impl Client {
     ) -> Result<ListPage, Error> {
         let bad = |problem: String| Error::Bad { upstream: state.name().to_owned(), problem };
         let mut token = None;
+        // All of the empty pages are one question.
+        let until = self.0.exchange.config.request_end();
         for _ in 0..list::EMPTY_PAGES_MAX {
             let url = list::url(upstream, ask, token.as_deref())
                 .ok_or_else(|| bad("cannot be listed: it is not a bucket".to_owned()))?;
-            let outgoing = self.outgoing(state, upstream, ReadMethod::Get, &url, Wanted::default(), hops)?;
+            let outgoing = self.outgoing(upstream, &url, Question::List, Wanted::default(), hops)?;
+            let outgoing = Outgoing { until, ..outgoing };
             let takes = |status| status == StatusCode::OK;
             let answered = self.0.exchange.ask(state, &outgoing, &ask.prefix, takes).await?;
             let document = answered.body.collect(list::BYTES_MAX).await?;
@@ -179,6 +188,9 @@ impl Client {
                 .map_err(|error| bad(format!("sent a listing that does not read: {}", error.0)))?;
             match parsed {
                 list::Parsed::Page(page) => return Ok(page),
+                list::Parsed::EmptyUntil(next) if token.as_ref() == Some(&next) => {
+                    return Err(bad("sends the same empty page of a listing again and again".to_owned()));
+                }
                 list::Parsed::EmptyUntil(next) => token = Some(next),
             }
         }
@@ -187,18 +199,22 @@ impl Client {
 
     fn outgoing<'a>(
         &self,
-        state: &State,
         upstream: &'a Upstream,
-        method: ReadMethod,
         url: &str,
+        question: Question,
         wanted: Wanted,
         hops: &Hops,
     ) -> Result<Outgoing<'a>, Error> {
         let uri: Uri = url.parse().map_err(|_| Error::Bad {
-            upstream: state.name().to_owned(),
+            upstream: upstream.name(),
             problem: "has an address that cannot be asked".to_owned(),
         })?;
-        Ok(Outgoing { upstream, method, uri, wanted, hops: hops.onward(&self.0.stage) })
+        let method = match question {
+            Question::Head => ReadMethod::Head,
+            Question::List | Question::Body => ReadMethod::Get,
+        };
+        let (hops, until) = (hops.onward(&self.0.stage), self.0.exchange.config.request_end());
+        Ok(Outgoing { upstream, method, uri, wanted, hops, question, until })
     }
 
     fn check_loop(&self, hops: &Hops, state: &State) -> Result<(), Error> {

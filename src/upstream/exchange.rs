@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{LOCATION, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, LOCATION, TRANSFER_ENCODING};
 use http::{HeaderMap, Response, StatusCode};
 use http_body::Body as _;
 use http_body_util::{BodyExt as _, Empty};
@@ -15,12 +15,14 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::body::Body;
 use super::connect::Connector;
 use super::failure::Failure;
+use super::patience::Limits;
 use super::redirect::{self, REDIRECTS_MAX};
 use super::request::Outgoing;
 use super::retry;
 use super::state::State;
 use super::{Config, Error};
 use crate::clock::Clock;
+use crate::fallback::Port;
 
 /// What a body that nobody wants may have at most, so that its connection is worth keeping.
 const DISCARD_BYTES_MAX: usize = 64 << 10;
@@ -60,25 +62,27 @@ impl Exchange {
         takes: impl Fn(StatusCode) -> bool,
     ) -> Result<Answered, Error> {
         // However often it is asked, and never a part of the time that upstream has for its answer.
-        let turn_by = Instant::now() + self.config.head_timeout;
+        let turn_by = outgoing.until.min(Instant::now() + self.config.head_timeout);
         let (mut tries, mut time_outs) = (0, 0);
         loop {
-            let permit = self.turn(state, what, turn_by).await?;
+            let permit = self.turn(state, outgoing, what, turn_by).await?;
             let failure = match self.attempt(state, outgoing, &takes).await? {
-                Ok(response) => return Ok(self.answered(state, response, what, permit)),
+                Ok(response) => return Ok(self.answered(state, outgoing, response, (what, permit))),
                 Err(failure) => failure,
             };
             drop(permit);
             tries += 1;
             time_outs += u32::from(matches!(failure, Failure::TimedOut));
-            let is_enough = tries > self.config.retries || time_outs >= TIME_OUTS_MAX;
+            let pause = retry::pause(tries, retry::random());
+            let is_late = Instant::now() + pause >= outgoing.until;
+            let is_enough = is_late || tries > self.config.retries || time_outs >= TIME_OUTS_MAX;
             let (upstream, status) = (state.name(), failure.status());
             if !failure.is_passing() || is_enough || state.check_open().is_err() {
                 tracing::warn!(upstream, what, status, tries, %failure, "upstream did not answer");
                 return Err(failure.into_error(upstream));
             }
             tracing::debug!(upstream, what, status, tries, %failure, "upstream is asked again");
-            tokio::time::sleep(retry::pause(tries, retry::random())).await;
+            tokio::time::sleep(pause).await;
         }
     }
 
@@ -86,16 +90,16 @@ impl Exchange {
     async fn turn(
         &self,
         state: &Arc<State>,
+        outgoing: &Outgoing<'_>,
         what: &str,
         turn_by: Instant,
     ) -> Result<OwnedSemaphorePermit, Error> {
         state.check_open()?;
-        let turn = timeout_at(turn_by, Arc::clone(&state.connections).acquire_owned()).await;
-        if let Ok(Ok(permit)) = turn {
+        if let Some(permit) = state.turns.wait(outgoing.question, turn_by).await {
             return Ok(permit);
         }
-        let error = Error::Busy { upstream: state.name().to_owned() };
-        tracing::warn!(upstream = state.name(), what, connections_max = self.config.connections_max, %error);
+        let error = Error::Busy { upstream: state.name().to_owned(), setting: outgoing.question.setting() };
+        tracing::warn!(upstream = state.name(), what, %error, "upstream was not asked");
         Err(error)
     }
 
@@ -107,7 +111,8 @@ impl Exchange {
         takes: impl Fn(StatusCode) -> bool,
     ) -> Result<Result<Response<Incoming>, Failure>, Error> {
         let attempt = state.admit()?;
-        let answered = timeout(self.config.head_timeout, self.follow(state, outgoing, takes)).await;
+        let until = outgoing.until.min(Instant::now() + self.config.head_timeout);
+        let answered = timeout_at(until, self.follow(state, outgoing, takes)).await;
         let answered = answered.unwrap_or(Err(Failure::TimedOut));
         match &answered {
             Ok(_) => attempt.succeed(),
@@ -131,6 +136,7 @@ impl Exchange {
                 outgoing.request(&uri, is_own, self.clock.now()).map_err(|error| unusable(&error))?;
             state.count_request();
             let response = self.http.request(request).await.map_err(|error| Failure::of_request(&error))?;
+            check_framing(response.headers())?;
             let status = response.status();
             if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
                 if takes(status) && status.is_success() {
@@ -145,7 +151,7 @@ impl Exchange {
                 };
             }
             let location = response.headers().get(LOCATION).map_or(&[][..], |value| value.as_bytes());
-            let allows = |host: &str| outgoing.upstream.allows_host(host);
+            let allows = |host: &str, port: Port| outgoing.upstream.allows(host, port);
             uri = redirect::target(&uri, location, allows).map_err(|refused| unusable(&refused))?;
             drop(discard(response.into_body()).await);
         }
@@ -155,15 +161,17 @@ impl Exchange {
     fn answered(
         &self,
         state: &Arc<State>,
+        outgoing: &Outgoing<'_>,
         response: Response<Incoming>,
-        what: &str,
-        permit: OwnedSemaphorePermit,
+        (what, permit): (&str, OwnedSemaphorePermit),
     ) -> Answered {
         let (head, incoming) = response.into_parts();
         let body = if head.status.is_success() {
-            let stall = self.config.stall_timeout;
-            Body::new(incoming, stall, Arc::clone(state), what.to_owned(), permit)
-                .in_chunks(is_chunked(&head.headers))
+            let Config { stall_timeout: stall, rate_min_bytes, .. } = self.config;
+            let until = Some(outgoing.until).filter(|_| outgoing.question.is_short());
+            let limits = Limits { stall, rate_min_bytes, until };
+            Body::new(incoming, limits, Arc::clone(state), what.to_owned(), permit)
+                .in_chunks(head.headers.contains_key(TRANSFER_ENCODING))
         } else {
             Body::empty()
         };
@@ -171,11 +179,22 @@ impl Exchange {
     }
 }
 
-/// RFC 9112 section 6.3: a body is in chunks if that is its last coding.
-fn is_chunked(headers: &HeaderMap) -> bool {
-    let codings = headers.get_all(TRANSFER_ENCODING).iter().filter_map(|value| value.to_str().ok());
-    let last = codings.flat_map(|value| value.split(',')).last();
-    last.is_some_and(|coding| coding.trim().eq_ignore_ascii_case("chunked"))
+/// Refuses an answer of which two servers may see the end in different places, and bytes that are
+/// coded for the transfer in any way but chunks, since we have asked for none.
+///
+/// RFC 9112 section 6.3: chunks outweigh a length, and an answer with both "ought to be handled as an
+/// error"; hyper reads the chunks and leaves the length in the head, where it would be believed.
+fn check_framing(headers: &HeaderMap) -> Result<(), Failure> {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let Some(coding) = codings.next() else { return Ok(()) };
+    let unusable = |problem: &str| Err(Failure::Unusable(problem.to_owned()));
+    if headers.contains_key(CONTENT_LENGTH) {
+        return unusable("framed its answer twice, by Content-Length and by Transfer-Encoding");
+    }
+    if codings.next().is_some() || !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") {
+        return unusable("coded its answer for the transfer, but not as chunks (Transfer-Encoding)");
+    }
+    Ok(())
 }
 
 /// Takes a short body off its connection, so that this can be used again.

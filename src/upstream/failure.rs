@@ -13,6 +13,12 @@ pub(super) enum Failure {
     /// No answer, or no further bytes of one, in the time allowed.
     #[error("did not answer within the time allowed")]
     TimedOut,
+    /// A body that came, but hardly.
+    #[error("sent its body at less than {rate_min_bytes} bytes a second (min_rate in [upstream])")]
+    TooSlow {
+        /// What it should have brought.
+        rate_min_bytes: u64,
+    },
     /// No connection, or one that broke.
     #[error("{0}")]
     Broken(String),
@@ -44,7 +50,7 @@ impl Failure {
     /// Whether the same request may do better in a moment.
     pub(super) fn is_passing(&self) -> bool {
         match self {
-            Self::TimedOut | Self::Broken(_) => true,
+            Self::TimedOut | Self::TooSlow { .. } | Self::Broken(_) => true,
             Self::Unusable(_) => false,
             Self::Status(status) => matches!(status.as_u16(), 429 | 500 | 502 | 503 | 504),
         }
@@ -53,7 +59,7 @@ impl Failure {
     /// Whether it says that upstream is in trouble, which the breaker counts.
     pub(super) fn is_trouble(&self) -> bool {
         match self {
-            Self::TimedOut | Self::Broken(_) => true,
+            Self::TimedOut | Self::TooSlow { .. } | Self::Broken(_) => true,
             Self::Unusable(_) => false,
             Self::Status(status) => status.is_server_error() && *status != StatusCode::LOOP_DETECTED,
         }
@@ -63,7 +69,7 @@ impl Failure {
     pub(super) fn status(&self) -> Option<u16> {
         match self {
             Self::Status(status) => Some(status.as_u16()),
-            Self::TimedOut | Self::Broken(_) | Self::Unusable(_) => None,
+            Self::TimedOut | Self::TooSlow { .. } | Self::Broken(_) | Self::Unusable(_) => None,
         }
     }
 
@@ -73,7 +79,7 @@ impl Failure {
         match self {
             Self::TimedOut => Error::TimedOut { upstream },
             Self::Status(StatusCode::LOOP_DETECTED) => Error::Loop { upstream },
-            Self::Status(_) | Self::Broken(_) | Self::Unusable(_) => {
+            Self::Status(_) | Self::TooSlow { .. } | Self::Broken(_) | Self::Unusable(_) => {
                 Error::Bad { upstream, problem: self.to_string() }
             }
         }
@@ -109,6 +115,7 @@ mod tests {
         for (failure, passing, trouble) in [
             (Failure::TimedOut, true, true),
             (Failure::Broken(String::new()), true, true),
+            (Failure::TooSlow { rate_min_bytes: 1 }, true, true),
             (Failure::Unusable(String::new()), false, false),
             (status(403), false, false),
             (status(429), true, false),

@@ -27,6 +27,10 @@ const USER: [&str; 2] = ["x-amz-meta-", "x-goog-meta-"];
 
 const GOOG_HASH: &str = "x-goog-hash";
 
+/// The longest header that is kept with an object. AWS: "Uploading objects": all headers of a PUT
+/// together have 8 KB, so no object of S3 has more.
+const VALUE_BYTES_MAX: usize = 8 << 10;
+
 /// What may be passed on. Hop-by-hop headers are on no list, not even if they are called like ours.
 pub(super) fn passed_on(status: StatusCode, headers: &HeaderMap) -> HeaderMap {
     let dropped = hop_by_hop(headers);
@@ -153,7 +157,7 @@ fn metadata(headers: &HeaderMap) -> Metadata {
             continue;
         }
         let value = headers.get(header.name()).and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
-        if let Some(value) = value {
+        if let Some(value) = value.filter(|value| value.len() <= VALUE_BYTES_MAX) {
             drop(metadata.set_system(header, value));
         }
     }
@@ -339,6 +343,9 @@ mod tests {
             ]
         );
         assert_eq!(found.metadata.user().collect::<Vec<_>>(), [("one", "1,2"), ("two", "é")]);
+        let found = read(200, &format!("Cache-Control: {}|Content-Type: a/b", "x".repeat(8193)));
+        let kept: Vec<_> = found.metadata.system_headers().collect();
+        assert_eq!(kept, [(SystemHeader::ContentType, "a/b")], "of a header that is too long");
         let found = read(200, &format!("x-amz-meta-a: 1|x-amz-meta-b: {}|x-amz-meta-c: 3", "x".repeat(8192)));
         assert_eq!(found.metadata.user().collect::<Vec<_>>(), [("a", "1"), ("c", "3")]);
         assert_eq!(read(416, "Content-Type: text/html").metadata.system_headers().count(), 0);

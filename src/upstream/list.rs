@@ -107,7 +107,8 @@ pub(super) fn parse(document: &[u8], ask: &ListAsk) -> Result<Parsed, Unreadable
     let objects = objects.collect::<Result<Vec<_>, _>>()?;
     let prefixes = root.children_named("CommonPrefixes").map(|prefixes| {
         let prefix = decode(prefixes.get("Prefix")?.text())?;
-        if is_rolled(ask, &prefix) { Ok(prefix) } else { Err(out_of_place(&prefix)) }
+        let is_some_key = prefix.len() <= ObjectKey::BYTES_MAX;
+        if is_some_key && is_rolled(ask, &prefix) { Ok(prefix) } else { Err(out_of_place(&prefix)) }
     });
     let prefixes = prefixes.collect::<Result<Vec<_>, _>>()?;
     let mut entries = merged(objects, prefixes)?;
@@ -212,6 +213,7 @@ fn check_place(entry: &ListEntry, ask: &ListAsk) -> Result<(), Unreadable> {
 }
 
 fn out_of_place(text: &str) -> Unreadable {
+    let text: String = text.chars().take(120).collect();
     Unreadable(format!("{text:?} does not belong to the page that was asked for"))
 }
 
@@ -354,6 +356,7 @@ mod tests {
             (contents("a"), &ask("", None, "a")),
             (contents("a"), &ask("", None, "b")),
             (prefix("a/"), &ask("", Some("/"), "b")),
+            (prefix(&("x".repeat(1024) + "/")), &all),
             (contents(""), &all),
             (contents(&"x".repeat(1025)), &all),
             ("<Contents><Key>a</Key></Contents>".to_owned(), &all),

@@ -14,12 +14,14 @@ mod head;
 mod hops;
 mod list;
 mod memory;
+mod patience;
 mod redirect;
 mod request;
 mod retry;
 mod state;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 use std::time::Duration;
 
@@ -32,6 +34,9 @@ pub use hops::Hops;
 use crate::fallback::{ReadMethod, Upstream};
 use crate::model::{ETag, Metadata, ObjectKey, Timestamp};
 
+/// The time for pauses between tries, where the time of a request is made of that of a head.
+const PAUSES: Duration = Duration::from_secs(5);
+
 /// What the room can be told: `[upstream]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -39,12 +44,21 @@ pub struct Config {
     pub connect_timeout: Duration,
     /// Time from a request to the head of its answer, and as long before that for its turn.
     pub head_timeout: Duration,
+    /// Time for all of a question: its turn, its tries and the head, and of a listing or an index the
+    /// last byte too. `None` for three times `head_timeout`, and 5 seconds for the pauses between tries.
+    pub request_timeout: Option<Duration>,
     /// Time in which a body must make any progress.
     pub stall_timeout: Duration,
+    /// The least bytes that a body must bring for each second in which it is waited for; 0 for any.
+    pub rate_min_bytes: u64,
     /// How often a read that failed before its first byte is tried again; after a time-out, once at most.
     pub retries: u32,
-    /// Requests at a time to one upstream; more wait.
+    /// Bodies at a time from one upstream; more wait.
     pub connections_max: usize,
+    /// The same for heads, which bodies do not keep waiting.
+    pub head_connections_max: usize,
+    /// The same for pages of listings.
+    pub list_connections_max: usize,
     /// Failures in a row after which an upstream counts as down.
     pub breaker_failures: u32,
     /// How long an upstream that counts as down is left alone.
@@ -62,15 +76,28 @@ impl Default for Config {
         Self {
             connect_timeout: Duration::from_secs(5),
             head_timeout: Duration::from_secs(20),
+            request_timeout: None,
             stall_timeout: Duration::from_secs(30),
+            rate_min_bytes: 1024,
             retries: 2,
             connections_max: 64,
+            head_connections_max: 16,
+            list_connections_max: 16,
             breaker_failures: 5,
             breaker_pause: Duration::from_secs(10),
             list_ttl: Duration::from_secs(30),
             absent_ttl: Duration::from_secs(10),
             ca_file: None,
         }
+    }
+}
+
+impl Config {
+    /// When a question that is asked now must be over.
+    fn request_end(&self) -> tokio::time::Instant {
+        let three = self.head_timeout.saturating_mul(3);
+        let time = self.request_timeout.unwrap_or_else(|| three.saturating_add(PAUSES));
+        tokio::time::Instant::now() + time
     }
 }
 
@@ -192,11 +219,13 @@ pub enum Error {
     },
     /// 504: it was not asked, since as many requests as may be were under way for the time allowed.
     #[error(
-        "{upstream} was not asked: too many requests of this stage were under way there (connections in [upstream])"
+        "{upstream} was not asked: too many requests of this stage were under way there ({setting} in [upstream])"
     )]
     Busy {
         /// Its name.
         upstream: String,
+        /// Which setting says how many may be.
+        setting: &'static str,
     },
     /// 502: no connection, a connection that broke, a status that is not an answer, a body that was
     /// cut off, a listing that does not read.

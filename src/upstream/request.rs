@@ -18,8 +18,10 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use http_body_util::Empty;
+use tokio::time::Instant;
 
 use super::hops::CDN_LOOP;
+use super::turns::Question;
 use crate::fallback::{ReadMethod, S3Upstream, Upstream};
 use crate::model::{RangeSpec, Timestamp};
 
@@ -84,6 +86,10 @@ pub(super) struct Outgoing<'a> {
     pub(super) wanted: Wanted,
     /// `CDN-Loop`.
     pub(super) hops: HeaderValue,
+    /// What is asked for.
+    pub(super) question: Question,
+    /// When it must be answered, however often it was asked.
+    pub(super) until: Instant,
 }
 
 /// Why a request cannot be made.

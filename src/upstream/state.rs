@@ -4,12 +4,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use tokio::sync::Semaphore;
-
 use super::budget::{Admission, Breaker};
 use super::failure::Failure;
 use super::list::Pages;
 use super::memory::Memory;
+use super::turns::Turns;
 use super::{Config, Error, Health, Remote};
 use crate::model::ObjectKey;
 
@@ -20,8 +19,8 @@ const HEADS_BYTES_MAX: usize = 4 << 20;
 #[derive(Debug)]
 pub(super) struct State {
     name: String,
-    /// One permit for each request, from before it is sent until its body ends.
-    pub(super) connections: Arc<Semaphore>,
+    /// One for each request, from before it is sent until its body ends.
+    pub(super) turns: Turns,
     /// Pages of listings.
     pub(super) pages: Pages,
     breaker: Mutex<Breaker>,
@@ -36,7 +35,7 @@ impl State {
     pub(super) fn new(name: String, config: &Config) -> Self {
         Self {
             name,
-            connections: Arc::new(Semaphore::new(config.connections_max.clamp(1, Semaphore::MAX_PERMITS))),
+            turns: Turns::new(config),
             pages: Pages::new(config.list_ttl),
             breaker: Mutex::new(Breaker::new(config.breaker_failures, config.breaker_pause)),
             heads: Mutex::new(Memory::new(config.absent_ttl, HEADS_BYTES_MAX)),

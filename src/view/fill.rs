@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
 use super::Error;
+use super::allowance::Allowance;
 use super::flight::{Flight, Landed, Spooled};
 use crate::fallback::{ReadMethod, Upstream};
 use crate::model::{BucketName, ObjectKey};
@@ -21,6 +22,7 @@ pub(super) struct Fill {
     pub(super) key: ObjectKey,
     pub(super) upstream: Arc<Upstream>,
     pub(super) hops: Hops,
+    pub(super) allowance: Allowance,
 }
 
 impl Fill {
@@ -79,11 +81,15 @@ impl Fill {
         let mut staging = self.store.stage(&[], size_bytes);
         let mut spooled = Following { few: Vec::new(), tail: None };
         let mut received: u64 = 0;
+        let mut taken = self.allowance.begin();
         while let Some(bytes) = std::future::poll_fn(|cx| body.poll_chunk(cx)).await {
             let bytes = bytes?;
             received += bytes.len() as u64;
             if let Some(size) = size_bytes.filter(|size| received > *size) {
                 return Err(self.corrupt(format!("more than the {size} bytes that were announced")));
+            }
+            if size_bytes.is_none() {
+                taken.more(bytes.len(), &self.store).map_err(|bytes| self.too_long(bytes))?;
             }
             spooled.take(&bytes);
             staging.write(bytes).await?;
@@ -94,6 +100,12 @@ impl Fill {
         }
         let staged = staging.finish().await?;
         Ok((staged, spooled.end()))
+    }
+
+    /// Nobody has been given a byte of it: without a size nobody follows.
+    fn too_long(&self, bytes: u64) -> Error {
+        self.allowance.note_too_long(&self.bucket, &self.key);
+        Error::TooLong { upstream: self.upstream.name(), key: self.key.clone(), bytes }
     }
 
     fn corrupt(&self, problem: String) -> Error {

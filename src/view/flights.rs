@@ -112,6 +112,7 @@ impl View {
             key: key.clone(),
             upstream: Arc::clone(upstream),
             hops: hops.clone(),
+            allowance: self.0.keeper.allowance.clone(),
         };
         let tower = Tower {
             flight: Arc::clone(&flight),

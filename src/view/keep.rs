@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::allowance::Allowance;
 use super::flight::Landed;
 use super::uses::{Call, Uses};
 use super::{Config, Error, Inner, View};
@@ -43,6 +44,8 @@ pub struct Stats {
 #[derive(Debug)]
 pub(super) struct Keeper {
     config: Config,
+    /// For bodies whose length is not known.
+    pub(super) allowance: Allowance,
     uses: Uses,
     hits: AtomicU64,
     fills: AtomicU64,
@@ -62,6 +65,7 @@ impl Keeper {
     pub(super) fn new(config: Config) -> Self {
         Self {
             config,
+            allowance: Allowance::new(config.max_bytes),
             uses: Uses::default(),
             hits: AtomicU64::new(0),
             fills: AtomicU64::new(0),

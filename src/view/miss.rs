@@ -79,6 +79,9 @@ impl View {
     /// Joins the flight of the key. Conditions are for the caller to apply.
     async fn fly<'a>(&self, miss: Miss<'a>, fetch: Fetch<'a>) -> Result<Reply<'a>, Error> {
         self.0.upstream.check_hops(fetch.upstream, miss.hops)?;
+        if self.0.keeper.allowance.is_too_long(miss.bucket, miss.key) {
+            return self.pass_through(miss, fetch).await;
+        }
         let flying = match self.join(miss.bucket, miss.key, fetch.upstream, miss.hops)? {
             Joined::Flight(flight) => {
                 let described = tokio::select! {
@@ -90,7 +93,7 @@ impl View {
                         return self.pass_through(miss, fetch).await;
                     }
                 };
-                if let Err(Error::Store(store::Error::Full { .. })) = described {
+                if let Err(Error::Store(store::Error::Full { .. }) | Error::TooLong { .. }) = described {
                     // Where nothing more can be kept, production can still be read.
                     return self.pass_through(miss, fetch).await;
                 }
@@ -124,6 +127,7 @@ impl View {
         if let Reply::Proxied(answer) = &reply
             && answer.status.is_success()
             && self.0.has_room_for(answer.remote.size_bytes)
+            && !self.0.keeper.allowance.is_too_long(miss.bucket, miss.key)
             && self.0.flights.has_turns()
         {
             // Nobody waits for it here; it ends by itself, and says in the log how.

@@ -4,6 +4,7 @@
 //! `fallback` and `upstream`: it finds, lists, fills the cache and materialises. What must not be
 //! here: HTTP answers (`protocol`, the faces), SQL (`store`), sockets (`upstream`).
 
+mod allowance;
 mod fill;
 mod flight;
 mod flights;
@@ -128,6 +129,18 @@ pub enum Error {
         key: ObjectKey,
         /// What does not fit.
         problem: String,
+    },
+    /// What upstream sends without its length is more than may be kept.
+    #[error(
+        "{upstream} sent {key} without its length and with more than {bytes} bytes, which is more than may be kept of it: raise max_size in [cache], or free as much of the disk again"
+    )]
+    TooLong {
+        /// The upstream's name.
+        upstream: String,
+        /// Which key.
+        key: ObjectKey,
+        /// How much of it came.
+        bytes: u64,
     },
     /// A condition of a write does not hold of the object upstream.
     #[error("a condition of the write does not hold")]

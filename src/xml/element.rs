@@ -1,23 +1,16 @@
-//! Reading request bodies into a small tree.
+//! A document as a small tree, and finding elements in it.
 
-use std::borrow::Cow;
+use super::parser::Parser;
 
-use quick_xml::Reader;
-use quick_xml::events::{BytesRef, BytesStart, Event};
-
-/// The deepest document that is read: S3's own go to about 8.
-const DEPTH_MAX: usize = 16;
 /// The largest document that is read: 10,000 parts with their checksums need about 3 MB.
 const BYTES_MAX: usize = 8 << 20;
-/// The most elements: 10,000 parts with up to seven each.
-const ELEMENTS_MAX: usize = 100_000;
 
 /// An element: its name without prefix, its text, its children. Attributes are not kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Element {
-    name: Box<str>,
-    text: String,
-    children: Vec<Element>,
+    pub(super) name: Box<str>,
+    pub(super) text: String,
+    pub(super) children: Vec<Element>,
 }
 
 /// The body is not a document that we read.
@@ -38,14 +31,16 @@ impl MalformedXml {
 impl Element {
     /// Reads a document and gives its root element, which must be called `root`.
     ///
-    /// Namespaces, comments and processing instructions are ignored. Document types are refused, so
-    /// there are no entities but the five of XML.
+    /// It must be well-formed, by XML 1.0 and its namespaces; then namespaces, attributes, comments and
+    /// processing instructions are ignored. Document types are refused, so there are no entities but
+    /// the five of XML. Characters that XML has no place for may come as references, since S3 writes
+    /// them so in its listings.
     pub fn parse(body: &[u8], root: &str) -> Result<Self, MalformedXml> {
         if body.len() > BYTES_MAX {
             return Err(MalformedXml::new(format!("the body has more than {BYTES_MAX} bytes")));
         }
         let text = std::str::from_utf8(body).map_err(|_| MalformedXml::new("the body is not UTF-8"))?;
-        let element = Parser::new(text).document()?;
+        let element = Parser::new(text.strip_prefix('\u{feff}').unwrap_or(text)).document()?;
         if element.name() == root {
             Ok(element)
         } else {
@@ -87,95 +82,4 @@ impl Element {
     pub fn get(&self, name: &str) -> Result<&Element, MalformedXml> {
         self.find(name)?.ok_or_else(|| MalformedXml::new(format!("{} has no {name}", self.name)))
     }
-}
-
-struct Parser<'a> {
-    reader: Reader<&'a [u8]>,
-    elements: usize,
-    /// The elements that have begun and not ended, the innermost last.
-    open: Vec<Element>,
-    root: Option<Element>,
-}
-
-impl<'a> Parser<'a> {
-    fn new(text: &'a str) -> Self {
-        Self { reader: Reader::from_str(text), elements: 0, open: Vec::new(), root: None }
-    }
-
-    fn document(mut self) -> Result<Element, MalformedXml> {
-        loop {
-            let event = self.reader.read_event().map_err(|error| MalformedXml::new(error.to_string()))?;
-            match event {
-                Event::Start(start) => self.begin(&start)?,
-                Event::Empty(start) => {
-                    self.begin(&start)?;
-                    self.end()?;
-                }
-                Event::End(_) => self.end()?,
-                Event::Text(text) => self.push_text(&text.xml10_content())?,
-                Event::CData(text) => self.push_text(&text.xml10_content())?,
-                Event::GeneralRef(reference) => self.push_text(&resolved(&reference)?)?,
-                Event::Comment(_) | Event::PI(_) | Event::Decl(_) => {}
-                Event::DocType(_) => return Err(MalformedXml::new("a document type is not allowed")),
-                Event::Eof => break,
-            }
-        }
-        if !self.open.is_empty() {
-            return Err(MalformedXml::new("the document ends before its root element does"));
-        }
-        self.root.ok_or_else(|| MalformedXml::new("there is no root element"))
-    }
-
-    fn begin(&mut self, start: &BytesStart<'a>) -> Result<(), MalformedXml> {
-        if self.root.is_some() {
-            return Err(MalformedXml::new("there is more than one root element"));
-        }
-        if self.open.len() == DEPTH_MAX {
-            return Err(MalformedXml::new("elements are nested too deeply"));
-        }
-        self.elements += 1;
-        if self.elements > ELEMENTS_MAX {
-            return Err(MalformedXml::new("there are too many elements"));
-        }
-        let name = start.local_name().as_ref().into();
-        self.open.push(Element { name, text: String::new(), children: Vec::new() });
-        Ok(())
-    }
-
-    fn end(&mut self) -> Result<(), MalformedXml> {
-        let element =
-            self.open.pop().ok_or_else(|| MalformedXml::new("an element ends that did not begin"))?;
-        match self.open.last_mut() {
-            Some(parent) => parent.children.push(element),
-            None => self.root = Some(element),
-        }
-        Ok(())
-    }
-
-    fn push_text(&mut self, text: &str) -> Result<(), MalformedXml> {
-        match self.open.last_mut() {
-            Some(element) => element.text.push_str(text),
-            None if text.trim_ascii().is_empty() => {}
-            None => return Err(MalformedXml::new("there is text outside the root element")),
-        }
-        Ok(())
-    }
-}
-
-/// What a reference stands for: a character by number, or one of the five entities of XML.
-fn resolved(reference: &BytesRef<'_>) -> Result<Cow<'static, str>, MalformedXml> {
-    let name: &str = reference;
-    let Some(number) = name.strip_prefix('#') else {
-        return quick_xml::escape::resolve_predefined_entity(name)
-            .map(Cow::Borrowed)
-            .ok_or_else(|| MalformedXml::new("an entity is not one of XML's own"));
-    };
-    let (digits, radix) = number.strip_prefix('x').map_or((number, 10), |digits| (digits, 16));
-    let signed = digits.starts_with('+');
-    u32::from_str_radix(digits, radix)
-        .ok()
-        .filter(|_| !signed)
-        .and_then(char::from_u32)
-        .map(|character| Cow::Owned(character.to_string()))
-        .ok_or_else(|| MalformedXml::new("a reference names no character"))
 }

@@ -4,8 +4,10 @@
 
 mod element;
 mod escape;
+mod parser;
 #[cfg(test)]
 mod tests;
+mod well_formed;
 mod writer;
 
 pub use element::{Element, MalformedXml};

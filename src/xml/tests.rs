@@ -55,7 +55,7 @@ fn request_bodies_are_read_with_and_without_namespaces_and_prefixes() {
     for body in [
         "<Delete><Object><Key>a &amp; b&#x20;\u{e9}&#13;</Key></Object><Quiet>true</Quiet></Delete>",
         "\u{feff}<?xml version='1.0' encoding='UTF-8'?>\n<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\n  <!-- <x> --><Object>\n<Key>a &amp; b é&#xD;</Key></Object>\n<Quiet>true</Quiet></Delete>\n<!-- end -->",
-        "<s3:Delete xmlns:s3='urn:x'><s3:Object s3:a='<b>'><s3:Key><![CDATA[a & b ]]>é&#13;</s3:Key></s3:Object><s3:Quiet>true</s3:Quiet></s3:Delete>",
+        "<s3:Delete xmlns:s3='urn:x'><s3:Object s3:a='&lt;b>'><s3:Key><![CDATA[a & b ]]>é&#13;</s3:Key></s3:Object><s3:Quiet>true</s3:Quiet></s3:Delete>",
     ] {
         let delete = Element::parse(body.as_bytes(), "Delete").expect(body);
         let object = delete.get("Object").expect("one object");
@@ -114,6 +114,135 @@ fn what_is_not_a_small_plain_document_is_refused() {
     assert!(Element::parse(b"<a>\xff</a>", "a").is_err(), "bytes that are not UTF-8 were taken");
     let nested = format!("{}{}", "<a>".repeat(16), "</a>".repeat(16));
     assert!(Element::parse(nested.as_bytes(), "a").is_ok());
+}
+
+/// Each of these is refused by a reader of XML 1.0 with namespaces, as S3's is: MalformedXML.
+#[test]
+fn what_is_not_well_formed_is_refused() {
+    let attributes = (0..33).map(|number| format!(" x{number}=''")).collect::<Vec<_>>().concat();
+    let crowded = format!("<a{attributes}/>");
+    for body in [
+        // Names.
+        "<a><></></a>",
+        "<a>< b/></a>",
+        "<a><x:/></a>",
+        "<a><:b/></a>",
+        "<a><:/></a>",
+        "<a xmlns:x='urn:x'><x:y:b/></a>",
+        "<a><x:b/></a>",
+        "<a><1b/></a>",
+        "<a><-b/></a>",
+        "<a><b\u{a0}c/></a>",
+        "<a><b\"/></a>",
+        "<a><b,c/></a>",
+        "<a><xmlns:b/></a>",
+        "<a><b xmlns:x='urn:x'/><x:c/></a>",
+        // Attributes.
+        "<a b='1' b='2'/>",
+        "<a xmlns:x='urn:x' xmlns:y='urn:x' x:b='1' y:b='2'/>",
+        "<a xmlns='urn:x' xmlns='urn:y'/>",
+        "<a b='1'c='2'/>",
+        "<a b/>",
+        "<a b=1/>",
+        "<a b='<'/>",
+        "<a b='&x;'/>",
+        "<a b='&amp'/>",
+        "<a x:b='1'/>",
+        "<a b:='1'/>",
+        "<a :b='1'/>",
+        "<a 1b='1'/>",
+        "<a ='1'/>",
+        "<a b='1\">",
+        "<a xmlns:x=''/>",
+        "<a xmlns:xmlns='urn:x'/>",
+        "<a xmlns:xml='urn:x'/>",
+        "<a / >",
+        "<a></a b='1'>",
+        crowded.as_str(),
+        // The declaration, and what looks like one.
+        " <?xml version='1.0'?><a/>",
+        "<a/><?xml version='1.0'?>",
+        "<a><?xml version='1.0'?></a>",
+        "<?xml version='1.0'?><?xml version='1.0'?><a/>",
+        "<?xml?><a/>",
+        "<?xml encoding='UTF-8'?><a/>",
+        "<?xml version='2.0'?><a/>",
+        "<?xml version='1.0' encoding='UTF-16'?><a/>",
+        "<?xml version='1.0' encoding='ISO-8859-1'?><a>é</a>",
+        "<?xml version='1.0' standalone='maybe'?><a/>",
+        "<?xml version='1.0' standalone='yes' encoding='UTF-8'?><a/>",
+        "<?XML version='1.0'?><a/>",
+        "<a><? x?></a>",
+        "<a><?x:y z?></a>",
+        "<a><?x</a>",
+        // Text and sections.
+        "<a>]]></a>",
+        "<a>\u{0}</a>",
+        "<a>\u{1}</a>",
+        "<a>\u{b}</a>",
+        "<a>\u{fffe}</a>",
+        "<a b='\u{1}'/>",
+        "<a>&</a>",
+        "<a>& </a>",
+        "<a>&x y;</a>",
+        "<a>&#x;</a>",
+        "<a><![cdata[x]]></a>",
+        "<a><![CDATA[x]></a>",
+        "<a><!-- x -- y --></a>",
+        "<a><!-- x ---></a>",
+        "<a><!ELEMENT b></a>",
+        "<!doctype a><a/>",
+        "<!DOCTYPE a SYSTEM \"file:///etc/passwd\"><a/>",
+        // Outside the root.
+        "&#32;<a/>",
+        "<a/>&#32;",
+        "<![CDATA[]]><a/>",
+        "<a/><![CDATA[ ]]>",
+        "\u{c}<a/>",
+        "\u{feff}\u{feff}<a/>",
+        "<a/>\u{feff}",
+    ] {
+        let error = Element::parse(body.as_bytes(), "a").expect_err(body);
+        assert!(error.reason.len() < 200, "{error:?}");
+    }
+}
+
+#[test]
+fn what_is_well_formed_is_read_however_odd() {
+    for body in [
+        "\u{feff}<a/>",
+        "<?xml version=\"1.0\"?><a/>",
+        "<?xml version='1.1' encoding='utf-8' standalone = 'no' ?>\r\n<a/>",
+        "<?xml version='1.0' encoding='ISO-8859-1'?><a/>",
+        "<?xml version='1.0' encoding='us-ascii'?><a/>",
+        "<?xml-stylesheet href='x'?><a/>",
+        "<a><?x ??></a>",
+        "<a b='1'\n\tc = \"2>'\" />",
+        "<a b='&lt;&#1;&amp;'/>",
+        "<a xml:space='preserve' xml:lang='en'/>",
+        "<a x:type='b' xmlns:x='urn:x' type='c'/>",
+        "<a xmlns:x='urn:x' xmlns:y='urn:y' x:b='1' y:b='2'/>",
+        "<x:a xmlns:x='urn:x'/>",
+        "<a xmlns=''/>",
+        "<a ></a >",
+        "<a><é-.·9/></a>",
+        "<a>\u{7f}\u{85}\u{fffd}\u{10ffff}]] ></a>",
+        "<a><![CDATA[]]]]><![CDATA[>]]></a>",
+        "<a><!----><!-- - --></a>",
+    ] {
+        let read = Element::parse(body.as_bytes(), "a");
+        assert!(read.is_ok(), "{body}: {read:?}");
+    }
+}
+
+/// Each pair of attributes is compared, so a tag of megabytes must not have as many as fit in it.
+#[test]
+fn a_tag_of_a_million_attributes_is_refused_at_once() {
+    let attributes = (0..600_000).map(|number| format!(" x{number}=''")).collect::<Vec<_>>().concat();
+    let body = format!("<a{attributes}/>");
+    assert!(body.len() < 8 << 20);
+    let error = Element::parse(body.as_bytes(), "a").expect_err("too many");
+    assert_eq!(error.reason, "an element has too many attributes");
 }
 
 proptest! {

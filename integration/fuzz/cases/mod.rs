@@ -4,7 +4,10 @@
 //! A case takes bytes and panics where a promise is broken.
 
 pub(crate) mod chunked;
+pub(crate) mod gcs_multipart;
 pub(crate) mod release;
 pub(crate) mod request;
+pub(crate) mod sign;
 pub(crate) mod signature;
+pub(crate) mod stage;
 pub(crate) mod xml;

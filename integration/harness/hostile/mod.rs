@@ -37,6 +37,8 @@ pub(crate) enum Trick {
     Chunked,
     /// A chunked body that ends after so many bytes without its last chunk.
     ChunkedCutAfter(usize),
+    /// After so many bytes of the body they come one by one, with pauses.
+    DripAfter(usize),
     /// The trick, but only for requests without `Range`.
     Whole(Box<Trick>),
     /// The trick, but only for GET.

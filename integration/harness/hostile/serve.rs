@@ -12,6 +12,9 @@ const PIECE_BYTES: usize = 64 * 1024;
 /// After so long without a byte taken, a body counts as blocked.
 const BLOCKED_AFTER: Duration = Duration::from_millis(500);
 
+/// The pause before each byte of a body that drips.
+const DRIP: Duration = Duration::from_millis(20);
+
 /// What is to be sent, and what goes wrong with it.
 struct Plan {
     status: u16,
@@ -19,6 +22,7 @@ struct Plan {
     body: Source,
     cut_after: Option<usize>,
     hold_after: Option<(usize, super::Gate)>,
+    drip_after: Option<usize>,
     chunked: bool,
 }
 
@@ -106,6 +110,7 @@ fn answer(shared: &Shared, request: &Seen, trick: Trick, stream: &mut TcpStream)
         Trick::CutAfter(sent) => plan.cut_after = Some(sent),
         Trick::ChunkedCutAfter(sent) => (plan.cut_after, plan.chunked) = (Some(sent), true),
         Trick::Chunked => plan.chunked = true,
+        Trick::DripAfter(sent) => plan.drip_after = Some(sent),
         Trick::HoldHead(gate) => gate.pass(),
         Trick::HoldAfter(sent, gate) => plan.hold_after = Some((sent, gate)),
         Trick::Status(status) => plan = said(status),
@@ -157,7 +162,8 @@ fn page(text: String, kind: &str) -> Plan {
 
 fn said(status: u16) -> Plan {
     let body = Source::Text(format!("<Error><Code>Scripted</Code><Message>{status}</Message></Error>"));
-    Plan { status, headers: Vec::new(), body, cut_after: None, hold_after: None, chunked: false }
+    let (cut_after, hold_after, drip_after) = (None, None, None);
+    Plan { status, headers: Vec::new(), body, cut_after, hold_after, drip_after, chunked: false }
 }
 
 /// Sends an answer as planned, and notes how its body fares.
@@ -198,6 +204,14 @@ fn send_body(shared: &Shared, plan: &Plan, stream: &mut TcpStream, number: usize
             } else if sent < *hold {
                 end = end.min(*hold);
             }
+        }
+        match plan.drip_after {
+            Some(drip) if sent >= drip => {
+                std::thread::sleep(DRIP);
+                end = sent + 1;
+            }
+            Some(drip) => end = end.min(drip),
+            None => {}
         }
         let mut piece = plan.body.piece(sent, end - sent);
         if plan.chunked {

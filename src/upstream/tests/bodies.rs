@@ -41,6 +41,67 @@ async fn bodies_in_chunks_and_to_the_end_of_the_connection_come_whole() {
     }
 }
 
+/// RFC 9112 section 6.3. hyper reads the chunks and leaves the length in the head.
+#[tokio::test]
+async fn an_answer_that_is_framed_twice_or_coded_for_the_transfer_is_refused() {
+    let chunks = "\r\n2\r\nhe\r\n0\r\n\r\n";
+    for (head, told) in [
+        ("200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked", "framed its answer twice"),
+        ("200 OK\r\nTransfer-Encoding: Chunked\r\nContent-Length: 2", "framed its answer twice"),
+        ("404 No\r\nTransfer-Encoding: chunked\r\nContent-Length: 2", "framed its answer twice"),
+        (
+            "302 No\r\nLocation: /pub/b\r\nTransfer-Encoding: chunked\r\nContent-Length: 2",
+            "framed its answer twice",
+        ),
+        ("200 OK\r\nTransfer-Encoding: gzip, chunked", "but not as chunks"),
+        ("200 OK\r\nTransfer-Encoding: gzip", "but not as chunks"),
+        ("200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked", "but not as chunks"),
+        ("200 OK\r\nTransfer-Encoding:", "but not as chunks"),
+    ] {
+        let reply = Reply::Last(format!("HTTP/1.1 {head}\r\n{chunks}").into_bytes());
+        let server = Server::replies(&[reply]).await;
+        let refused = message(get(&client(patient()), &plain(server.address)).await);
+        assert!(refused.contains(told), "{head}: {refused}");
+        assert_eq!(server.count(), 1, "{head}");
+    }
+    let old = Reply::Last(format!("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n{chunks}").into_bytes());
+    let server = Server::replies(&[old]).await;
+    message(get(&client(patient()), &plain(server.address)).await);
+}
+
+/// What hyper bounds: nothing here grows with what upstream sends.
+#[tokio::test]
+async fn heads_extensions_and_trailers_without_end_are_errors() {
+    let headers = (0..200).map(|number| format!("x-{number}: y\r\n")).collect::<Vec<_>>().concat();
+    let long = format!("x-a: {}\r\n", "y".repeat(1 << 20));
+    for head in [headers, long] {
+        let reply = Reply::Last(format!("HTTP/1.1 200 OK\r\n{head}\r\n").into_bytes());
+        let server = Server::replies(&[reply]).await;
+        message(get(&client(patient()), &plain(server.address)).await);
+    }
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let extension = format!("{chunked}2;{}\r\nhe\r\n0\r\n\r\n", "x".repeat(1 << 20));
+    let trailers = format!("{chunked}2\r\nhe\r\n0\r\n{}\r\n", "x-a: y\r\n".repeat(1 << 17));
+    for text in [extension, trailers] {
+        let server = Server::replies(&[Reply::Last(text.into_bytes())]).await;
+        let answer = get(&client(patient()), &plain(server.address)).await;
+        message(bytes(answer).await);
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_drips_is_given_up() {
+    let head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n".to_vec();
+    let server = Server::replies(&[Reply::Drip(head)]).await;
+    let stall_timeout = std::time::Duration::from_secs(1);
+    let client = client(Config { stall_timeout, rate_min_bytes: 1 << 20, ..patient() });
+    let error = bytes(get(&client, &plain(server.address)).await).await.expect_err("it never ends");
+    // A machine that is busy for a second has stalled instead.
+    let is_too_slow = error.to_string().contains("min_rate in [upstream]");
+    assert!(is_too_slow || matches!(error, Error::TimedOut { .. }), "{error}");
+    assert_eq!(client.health()[0].failures, 1);
+}
+
 #[tokio::test]
 async fn a_body_that_stalls_times_out() {
     let head = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello".to_vec();

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::server::{Reply, Server};
-use super::{SHORT, bytes, client, get, message, patient, plain};
-use crate::upstream::{Config, Error};
+use super::{SHORT, bucket, bytes, client, get, key, message, patient, plain};
+use crate::upstream::{Config, Error, Hops};
 
 #[tokio::test]
 async fn trouble_that_passes_is_not_seen() {
@@ -120,6 +120,48 @@ async fn who_has_waited_for_a_turn_has_the_whole_time_for_an_answer() {
     let error = second.await.expect_err("no head comes");
     assert!(matches!(error, Error::TimedOut { .. }), "{error}");
     assert!(admitted.elapsed() >= head_timeout, "only {:?}", admitted.elapsed());
+}
+
+#[tokio::test]
+async fn bodies_keep_neither_heads_nor_listings_waiting() {
+    let server = Server::start(|_, request| match request.split(['?', ' ']).collect::<Vec<_>>()[..] {
+        ["HEAD", ..] => Reply::Bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n".to_vec()),
+        ["GET", "/prod", ..] => Reply::answer(200, "", "<ListBucketResult/>"),
+        _ => Reply::Stall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello".to_vec()),
+    })
+    .await;
+    let client = client(Config { connections_max: 1, head_timeout: Duration::from_secs(1), ..patient() });
+    let (upstream, hops) = (bucket(server.address, false), Hops::default());
+    let body = get(&client, &upstream).await.expect("a head").expect("it is there");
+    let head = client.head(&upstream, &key("b"), &hops).await.expect("it need not wait");
+    assert_eq!(head.and_then(|head| head.size_bytes), Some(9));
+    let ask = super::lists::ask();
+    assert!(client.list(&upstream, &ask, &hops).await.expect("nor need this").entries.is_empty());
+    let told = message(get(&client, &upstream).await);
+    assert!(told.contains("(connections in [upstream])"), "{told}");
+    drop(body);
+}
+
+#[tokio::test]
+async fn a_request_has_a_time_for_its_turn_and_all_its_tries() {
+    let server = Server::replies(&[Reply::Stall(Vec::new())]).await;
+    let request_timeout = Some(SHORT);
+    let client = client(Config { request_timeout, retries: 9, ..patient() });
+    let error = get(&client, &plain(server.address)).await.expect_err("no head comes");
+    assert!(matches!(error, Error::TimedOut { .. }), "{error}");
+    assert_eq!(client.health()[0].requests, 1);
+}
+
+#[tokio::test]
+async fn a_listing_that_drips_ends_with_the_time_of_its_request() {
+    let head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n<ListBucketResult>".to_vec();
+    let server = Server::replies(&[Reply::Drip(head)]).await;
+    let client = client(Config { request_timeout: Some(Duration::from_millis(300)), ..patient() });
+    let (upstream, ask) = (bucket(server.address, false), super::lists::ask());
+    let error = client.list(&upstream, &ask, &Hops::default()).await.expect_err("it never ends");
+    assert!(matches!(error, Error::TimedOut { .. }), "{error}");
+    let index = client.index_page(&plain(server.address), "").await.expect_err("nor does this");
+    assert!(matches!(index, Error::TimedOut { .. }), "{index}");
 }
 
 #[tokio::test]

@@ -142,3 +142,13 @@ async fn plain_addresses_cannot_be_listed() {
     message(client(patient()).list(&plain(server.address), &ask(), &hops).await);
     assert_eq!(server.count(), 0);
 }
+
+#[tokio::test]
+async fn an_empty_page_that_leads_to_itself_is_asked_for_once_more_and_no_oftener() {
+    let page = "<ListBucketResult><IsTruncated>true</IsTruncated>\
+        <NextContinuationToken>t</NextContinuationToken></ListBucketResult>";
+    let server = Server::replies(&[Reply::answer(200, "", page)]).await;
+    let listed = client(patient()).list(&bucket(server.address, false), &ask(), &Hops::default()).await;
+    assert!(message(listed).contains("the same empty page"));
+    assert_eq!(server.count(), 2);
+}

@@ -29,9 +29,13 @@ fn patient() -> Config {
     Config {
         connect_timeout: LONG,
         head_timeout: LONG,
+        request_timeout: None,
         stall_timeout: LONG,
+        rate_min_bytes: 0,
         retries: 0,
         connections_max: 16,
+        head_connections_max: 16,
+        list_connections_max: 16,
         breaker_failures: 0,
         breaker_pause: LONG,
         list_ttl: Duration::ZERO,

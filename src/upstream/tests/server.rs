@@ -19,6 +19,8 @@ pub(super) enum Reply {
     Stall(Vec<u8>),
     /// These bytes, and then more until nobody takes them.
     Endless(Vec<u8>),
+    /// These bytes, and then one more each few milliseconds until nobody takes them.
+    Drip(Vec<u8>),
 }
 
 impl Reply {
@@ -137,6 +139,13 @@ async fn serve(
             Reply::Stall(bytes) => {
                 drop(stream.write_all(&bytes).await);
                 std::future::pending::<()>().await;
+            }
+            Reply::Drip(bytes) => {
+                drop(stream.write_all(&bytes).await);
+                while stream.write_all(b" ").await.is_ok() {
+                    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                }
+                return;
             }
             Reply::Endless(bytes) => {
                 drop(stream.write_all(&bytes).await);

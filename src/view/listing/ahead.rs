@@ -16,6 +16,8 @@ const ENTRIES_MIN: usize = 16;
 const ENTRIES_MAX: usize = 1000;
 /// How fast pages grow where most of what they bring is hidden.
 const GROWTH: usize = 4;
+/// The most pages for one page of a client: a listing of which nothing is seen need not have an end.
+const PAGES_MAX: usize = 1000;
 
 /// What is listed of an upstream.
 #[derive(Debug, Clone)]
@@ -39,6 +41,7 @@ pub(super) struct Ahead {
     rolled: Option<String>,
     on_its_way: Option<Page>,
     size: usize,
+    pages: usize,
 }
 
 /// A page on its way.
@@ -65,6 +68,7 @@ impl Ahead {
             rolled: None,
             on_its_way: None,
             size: ENTRIES_MIN,
+            pages: 0,
         }
     }
 
@@ -133,6 +137,13 @@ impl Ahead {
                 return Ok(());
             }
             let Some(mut page) = self.on_its_way.take() else { return Ok(()) };
+            self.pages += 1;
+            if self.pages > PAGES_MAX {
+                let problem = format!(
+                    "lists {PAGES_MAX} pages of which hardly anything is seen here: list below a longer prefix"
+                );
+                return Err(bad(sources, self.upstream, problem));
+            }
             let listed = match (&mut page.fetch).await {
                 Ok(listed) => listed?,
                 Err(failed) if failed.is_panic() => std::panic::resume_unwind(failed.into_panic()),

@@ -234,9 +234,71 @@ impl Sources for Behind<'_> {
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
+    use std::sync::Arc;
 
-    use super::written;
-    use crate::store::{Origin, Scan, Start};
+    use tokio::task::JoinHandle;
+
+    use super::{Listing, Sources, written};
+    use crate::fallback::Below;
+    use crate::model::{ETag, Metadata, ObjectKey, Timestamp};
+    use crate::store::{InventoryRow, Listed, Origin, Scan, Start};
+    use crate::upstream::{self, ListAsk, ListEntry, ListPage, Remote};
+
+    /// An upstream whose listing never ends, and of which nothing is seen.
+    struct Endless;
+
+    impl Sources for Endless {
+        fn here(&self, _: &Scan) -> Result<Vec<Listed>, crate::store::Error> {
+            Ok(Vec::new())
+        }
+
+        fn index(&self, _: &Scan) -> Result<Vec<InventoryRow>, crate::store::Error> {
+            Ok(Vec::new())
+        }
+
+        fn covers(&self) -> &[String] {
+            &[]
+        }
+
+        fn live(&self) -> Vec<usize> {
+            vec![0]
+        }
+
+        fn begin(&self, _: usize, ask: ListAsk) -> JoinHandle<Result<Arc<ListPage>, upstream::Error>> {
+            let number = ask.start_after.get(..9).and_then(|digits| digits.parse::<u64>().ok());
+            let entry = ListEntry::Object(Box::new(Remote {
+                key: ObjectKey::parse(&format!("{:09}", number.unwrap_or(0) + 1)).expect("a key"),
+                size_bytes: Some(1),
+                etag: ETag::of_md5([0; 16]),
+                modified: Timestamp::from_ms(0),
+                metadata: Metadata::default(),
+                md5: None,
+                crc32c: None,
+            }));
+            tokio::spawn(async { Ok(Arc::new(ListPage { entries: vec![entry], truncated: true })) })
+        }
+
+        fn name(&self, _: usize) -> String {
+            "https://endless.example/".to_owned()
+        }
+
+        fn lists(&self, _: &str, _: Option<usize>) -> bool {
+            false
+        }
+
+        fn below(&self, _: &str, _: usize) -> Below {
+            Below::Mixed
+        }
+    }
+
+    #[tokio::test]
+    async fn a_listing_without_end_of_which_nothing_is_seen_is_given_up() {
+        let first =
+            Scan { start: Start::At(String::new()), prefix: String::new(), limit: 1, tombstones: true };
+        let listed = Listing::new(Endless, None, 1).rows(&first).await;
+        let told = listed.expect_err("it never ends").to_string();
+        assert!(told.contains("https://endless.example/ lists 1000 pages"), "{told}");
+    }
 
     /// Scans rows, and counts how often.
     fn scanned(rows: &[(String, Origin)], limit: usize) -> (Vec<String>, usize) {
