@@ -27,6 +27,7 @@ use self::route::{Route, Target};
 use crate::model::Grant;
 use crate::protocol::auth::{Authenticated, Credentials};
 use crate::protocol::client;
+use crate::protocol::conditions;
 use crate::protocol::outcome::{Face, Outcome};
 use crate::protocol::request::{Context, Request, Response};
 use crate::signature::SignedRequest;
@@ -137,6 +138,7 @@ impl Service {
             operation = Operation::find(&parts.method, &target, &query, &parts.headers)?;
             outcome.operation = operation.name();
         }
+        conditions::as_http_dates(&mut parts.headers, context.now);
         let call = Call {
             service: self,
             context,
