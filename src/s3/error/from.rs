@@ -120,12 +120,19 @@ impl From<InvalidChecksum> for Error {
 
 impl From<InvalidTags> for Error {
     fn from(invalid: InvalidTags) -> Self {
-        let code = match invalid {
-            InvalidTags::TooMany => Code::BadRequest,
-            InvalidTags::Header => Code::InvalidArgument,
-            InvalidTags::Duplicate(_) | InvalidTags::Key(_) | InvalidTags::Value(_) => Code::InvalidTag,
+        let words = invalid.to_string();
+        let field = |name, text: &str| {
+            Self::with_message(Code::InvalidTag, words.clone())
+                .field(name, text.chars().take(1024).collect::<String>())
         };
-        Self::with_message(code, invalid.to_string())
+        match &invalid {
+            InvalidTags::TooMany => Self::with_message(Code::BadRequest, words),
+            InvalidTags::Header(header) => Self::invalid_argument("x-amz-tagging", header, words),
+            InvalidTags::System(key) | InvalidTags::Duplicate(key) | InvalidTags::Key(key) => {
+                field("TagKey", key)
+            }
+            InvalidTags::Value(value) => field("TagValue", value),
+        }
     }
 }
 
@@ -167,6 +174,7 @@ impl From<IntakeError> for Error {
         let error = |code| Self::with_message(code, words.clone());
         match refused {
             IntakeError::MissingContentLength => error(Code::MissingContentLength),
+            IntakeError::TransferEncoding => error(Code::NotImplemented).field("Header", "Transfer-Encoding"),
             IntakeError::EntityTooLarge { proposed_bytes, max_bytes } => error(Code::EntityTooLarge)
                 .field("ProposedSize", proposed_bytes.to_string())
                 .field("MaxSizeAllowed", max_bytes.to_string()),
