@@ -26,7 +26,7 @@ mod sessions;
 
 use std::sync::Arc;
 
-use http::{HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method, Uri};
 
 pub use self::service_account::{MintError, Minted, NewAccount, ServiceAccounts, mint};
 
@@ -36,6 +36,7 @@ use self::fields::FieldMask;
 use self::route::Operation;
 use self::sessions::Sessions;
 use crate::model::Grant;
+use crate::protocol::allow;
 use crate::protocol::outcome::{Face, Outcome};
 use crate::protocol::query::Query;
 use crate::protocol::request::{Context, Request, Response};
@@ -104,15 +105,16 @@ impl Service {
     /// Answers one request, whatever it is, and has it logged when the answer has gone out.
     pub async fn call(&self, context: &Context, request: Request) -> Response {
         let mut outcome = Outcome::begin(context, Face::Gcs);
-        let head = request.method() == Method::HEAD;
+        let (method, uri) = (request.method().clone(), request.uri().clone());
         let answer = self.answer(context, request, &mut outcome).await;
         let mut response = answer.unwrap_or_else(|error| {
             error.note(&mut outcome);
             error.render()
         });
+        allow::write(&mut response, &method, |method| knows(method, &uri));
         response::insert(response.headers_mut(), "x-guploader-uploadid", context.request_id);
         response.headers_mut().insert("server", HeaderValue::from_static("UploadServer"));
-        if head {
+        if method == Method::HEAD {
             response = response::without_body(response);
         }
         outcome.attach(response)
@@ -136,6 +138,12 @@ impl Service {
         let call = Call { service: self, context, identity, query, headers, body, mask, outcome };
         op::run(operation, call).await
     }
+}
+
+/// Whether something can be asked of an address by a method.
+fn knows(method: &Method, uri: &Uri) -> bool {
+    Query::parse(uri.query().unwrap_or_default())
+        .is_ok_and(|query| route::route(method, uri.path(), &query, &HeaderMap::new()).is_ok())
 }
 
 fn note(operation: &Operation, outcome: &mut Outcome) {

@@ -20,14 +20,19 @@ pub enum InvalidTags {
     #[error("Your TagKey cannot be prefixed with aws:")]
     System(String),
     /// The same key twice.
-    #[error("Cannot provide multiple Tags with the same key: {0:?}")]
+    #[error("Cannot provide multiple Tags with the same key")]
     Duplicate(String),
     /// A key of 0 or more than 128 characters, or with one that no tag may have.
-    #[error("The TagKey you have provided is invalid: {0:?}")]
+    #[error("The TagKey you have provided is invalid")]
     Key(String),
     /// A value of more than 256 characters, or with one that no tag may have.
-    #[error("The TagValue you have provided is invalid: {0:?}")]
-    Value(String),
+    #[error("The TagValue you have provided is invalid")]
+    Value {
+        /// Its key.
+        key: String,
+        /// The value.
+        value: String,
+    },
     /// The header is not a query string of tags, or names one twice. It is kept here.
     #[error(
         "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates."
@@ -50,7 +55,7 @@ impl Tags {
                 return Err(InvalidTags::Key(key));
             }
             if value.chars().count() > 256 || !value.chars().all(is_allowed) {
-                return Err(InvalidTags::Value(value));
+                return Err(InvalidTags::Value { key, value });
             }
             tags.insert(key, value);
         }
@@ -148,11 +153,12 @@ mod tests {
         for text in ["a", "Größe", "版本", "a b", "_.:/=+-@", "AWS:a", "xaws:", "1"] {
             assert!(pair(text, text).is_ok(), "{text}");
         }
+        let value = |text: &str| InvalidTags::Value { key: "a".to_owned(), value: text.to_owned() };
         for (key, value, expected) in [
             ("aws:", "", InvalidTags::System("aws:".to_owned())),
             ("a!", "", InvalidTags::Key("a!".to_owned())),
-            ("a", "b\n", InvalidTags::Value("b\n".to_owned())),
-            ("a", "<b>", InvalidTags::Value("<b>".to_owned())),
+            ("a", "b\n", value("b\n")),
+            ("a", "<b>", value("<b>")),
         ] {
             assert_eq!(pair(key, value), Err(expected), "{key} {value}");
         }

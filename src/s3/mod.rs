@@ -18,7 +18,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use http::{HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method, Uri};
 
 use self::call::Call;
 use self::error::Error;
@@ -26,10 +26,9 @@ use self::operation::Operation;
 use self::route::{Route, Target};
 use crate::model::Grant;
 use crate::protocol::auth::{Authenticated, Credentials};
-use crate::protocol::client;
-use crate::protocol::conditions;
 use crate::protocol::outcome::{Face, Outcome};
 use crate::protocol::request::{Context, Request, Response};
+use crate::protocol::{allow, client, conditions};
 use crate::signature::SignedRequest;
 use crate::view::View;
 
@@ -92,13 +91,13 @@ impl Service {
     /// Answers one request, whatever it is, and has it logged when the answer has gone out.
     pub async fn call(&self, context: &Context, request: Request) -> Response {
         let mut outcome = Outcome::begin(context, Face::S3);
-        let resource = request.uri().path().to_owned();
-        let head = request.method() == Method::HEAD;
+        let (method, uri) = (request.method().clone(), request.uri().clone());
         let answer = self.answer(context, request, &mut outcome).await;
         let mut response = answer.unwrap_or_else(|error| {
             error.note(&mut outcome);
-            error.render(&resource, context.request_id)
+            error.render(uri.path(), context.request_id)
         });
+        allow::write(&mut response, &method, |method| self.knows(method, &uri, context));
         response::insert(response.headers_mut(), "x-amz-request-id", context.request_id);
         response::insert(
             response.headers_mut(),
@@ -106,10 +105,16 @@ impl Service {
             format_args!("{}/understudy", context.request_id),
         );
         response.headers_mut().insert("server", HeaderValue::from_static("AmazonS3"));
-        if head {
+        if method == Method::HEAD {
             response = response::without_body(response);
         }
         outcome.attach(response)
+    }
+
+    /// Whether something can be asked of an address by a method.
+    fn knows(&self, method: &Method, uri: &Uri, context: &Context) -> bool {
+        let domains = &self.0.config.base_domains;
+        route::route(method, uri, &HeaderMap::new(), context.host.as_str(), domains).is_ok()
     }
 
     async fn answer(

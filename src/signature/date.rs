@@ -21,7 +21,7 @@ mod tests {
             ("Fri, 24 May 2013 00:00:00 -0000", Some("20130524T000000Z")),
             ("Fri, 24 May 2013 00:00:00 +0000", Some("20130524T000000Z")),
             ("Thu, 23 May 2013 20:00:00 -0400", Some("20130524T000000Z")),
-            // The weekday of an HTTP date is not checked: S3's own tests have the wrong one.
+            // Ceph's s3-tests, `test_object_create_bad_date_before_today_aws2`: a Wednesday.
             ("Tue, 07 Jul 2010 21:53:04 GMT", Some("20100707T215304Z")),
             ("Tue, 07 Jul 1950 21:53:04 GMT", None),
             ("Fri, 07 Jul 1950 21:53:04 GMT", None),

@@ -121,17 +121,14 @@ impl From<InvalidChecksum> for Error {
 impl From<InvalidTags> for Error {
     fn from(invalid: InvalidTags) -> Self {
         let words = invalid.to_string();
-        let field = |name, text: &str| {
-            Self::with_message(Code::InvalidTag, words.clone())
-                .field(name, text.chars().take(1024).collect::<String>())
-        };
+        let shortened = |text: &str| text.chars().take(1024).collect::<String>();
+        let of =
+            |key: &str| Self::with_message(Code::InvalidTag, words.clone()).field("TagKey", shortened(key));
         match &invalid {
             InvalidTags::TooMany => Self::with_message(Code::BadRequest, words),
             InvalidTags::Header(header) => Self::invalid_argument("x-amz-tagging", header, words),
-            InvalidTags::System(key) | InvalidTags::Duplicate(key) | InvalidTags::Key(key) => {
-                field("TagKey", key)
-            }
-            InvalidTags::Value(value) => field("TagValue", value),
+            InvalidTags::System(key) | InvalidTags::Duplicate(key) | InvalidTags::Key(key) => of(key),
+            InvalidTags::Value { key, value } => of(key).field("TagValue", shortened(value)),
         }
     }
 }

@@ -129,6 +129,54 @@ async fn each_face_answers_in_its_own_words() {
 }
 
 #[tokio::test]
+async fn every_405_says_which_other_methods_there_are() {
+    let stage = Stage::start().await;
+    let methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"];
+    let mut refused = 0;
+    for (host, path) in [
+        ("x", "/"),
+        ("x", "/stage"),
+        ("x", "/stage?acl"),
+        ("x", "/stage?location"),
+        ("x", "/stage/key"),
+        ("x", "/stage/key?uploads"),
+        ("x", "/stage/key?tagging"),
+        ("stage.localhost", "/key"),
+        ("x", "/storage/v1/b"),
+        ("x", "/storage/v1/b/stage"),
+        ("x", "/storage/v1/b/stage/o"),
+        ("x", "/storage/v1/b/stage/o/key"),
+        ("x", "/upload/storage/v1/b/stage/o"),
+        ("x", "/batch/storage/v1"),
+        ("x", "/__gcs__/token"),
+        ("x", "/pub/key"),
+        ("archive.example", "/pub/key"),
+        ("x", "/__version__"),
+        ("x", "/__heartbeat__"),
+        ("x", "/-/metrics"),
+        ("x", "/-/api/v1/snapshots"),
+    ] {
+        for method in methods {
+            let answer = stage.get(method, host, path).await;
+            if status(&answer) != "405" {
+                continue;
+            }
+            refused += 1;
+            let allow = answer.lines().find_map(|line| line.strip_prefix("Allow: "));
+            let allow = allow.unwrap_or_else(|| panic!("{method} {host}{path}: {answer}"));
+            let allowed: Vec<_> = allow.split(", ").collect();
+            assert!(!allowed.contains(&method), "{method} {host}{path}: {allow}");
+            assert!(allowed.iter().all(|name| methods.contains(name)), "{method} {host}{path}: {allow}");
+            for name in allowed {
+                let other = stage.get(name, host, path).await;
+                assert_ne!(status(&other), "405", "{method} {host}{path} allows {name}: {other}");
+            }
+        }
+    }
+    assert!(refused > 50, "only {refused} requests were refused");
+}
+
+#[tokio::test]
 async fn a_request_without_one_good_host_is_400() {
     let stage = Stage::start().await;
     for request in [
