@@ -129,6 +129,38 @@ async fn each_face_answers_in_its_own_words() {
 }
 
 #[tokio::test]
+async fn a_weak_tag_revalidates_on_every_face_and_protects_on_none() {
+    let stage = Stage::start().await;
+    let put =
+        "PUT /stage/pub/a.txt HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello";
+    assert_eq!(status(&stage.ask(put).await), "200");
+    for (host, path) in [
+        ("x", "/stage/pub/a.txt"),
+        ("x", "/pub/a.txt"),
+        ("archive.example", "/pub/a.txt"),
+        ("x", "/storage/v1/b/stage/o/pub%2Fa.txt?alt=media"),
+        ("x", "/download/storage/v1/b/stage/o/pub%2Fa.txt?alt=media"),
+    ] {
+        let answer = stage.get("GET", host, path).await;
+        let etag = answer.lines().find_map(|line| line.strip_prefix("ETag: ")).expect("an ETag").to_owned();
+        for (headers, expected) in [
+            (format!("If-None-Match: W/{etag}"), "304"),
+            (format!("If-None-Match: \"other\", W/{etag}"), "304"),
+            ("If-None-Match: W/\"other\"".to_owned(), "200"),
+            (format!("If-Match: {etag}"), "200"),
+            (format!("If-Match: W/{etag}"), "412"),
+            (format!("Range: bytes=0-0\r\nIf-Range: {etag}"), "206"),
+            (format!("Range: bytes=0-0\r\nIf-Range: W/{etag}"), "200"),
+        ] {
+            let request =
+                format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}\r\n\r\n");
+            let answer = stage.ask(&request).await;
+            assert_eq!(status(&answer), expected, "{host}{path} {headers}: {answer}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn every_405_says_which_other_methods_there_are() {
     let stage = Stage::start().await;
     let methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"];
