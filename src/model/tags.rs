@@ -76,7 +76,11 @@ impl Tags {
         let pairs = pairs.map(pair).collect::<Option<Vec<_>>>().ok_or_else(malformed)?;
         Self::new(pairs).map_err(|reason| match reason {
             InvalidTags::Duplicate(_) => malformed(),
-            other => other,
+            other @ (InvalidTags::TooMany
+            | InvalidTags::System(_)
+            | InvalidTags::Key(_)
+            | InvalidTags::Value { .. }
+            | InvalidTags::Header(_)) => other,
         })
     }
 

@@ -119,8 +119,8 @@ async fn a_copy_onto_itself_is_taken_where_it_names_a_change() {
 
 #[tokio::test]
 async fn a_copy_has_a_website_redirect_of_its_own_or_none() {
-    let stage = stage_with_key().await;
     const REDIRECT: &str = "x-amz-website-redirect-location";
+    let stage = stage_with_key().await;
     let headers = [(REDIRECT, "/first"), ("x-amz-meta-build", "1"), ("content-type", "text/plain")];
     assert_eq!(stage.send("PUT /bucket/source", &headers, "hello").await.status, StatusCode::OK);
     for (sent, expected) in [(Some("/second"), "/second"), (None, "")] {
