@@ -53,6 +53,19 @@ def an_object_without_a_checksum_gets_the_default_one(s3, bucket):
 
 
 @case
+def a_part_without_a_checksum_is_answered_with_the_default_one(s3, bucket):
+    at = {"Bucket": bucket, "Key": "key"}
+    at["UploadId"] = silent().create_multipart_upload(**at)["UploadId"]
+    part = silent().upload_part(**at, PartNumber=1, Body=BODY)
+    same(part.get("ChecksumCRC64NVME"), checksum("CRC64NVME", BODY), "answer to UploadPart")
+    listed = s3.list_parts(**at)["Parts"][0]
+    same([name for name in listed if name.startswith("Checksum")], [], "checksums of ListParts")
+    silent().complete_multipart_upload(**at, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]})
+    wanted = {"ChecksumCRC64NVME": checksum("CRC64NVME", BODY), "ChecksumType": "FULL_OBJECT"}
+    same(stored(s3, bucket), wanted, "HEAD of the object")
+
+
+@case
 def two_checksums_at_once_are_refused(s3, bucket):
     headers = {
         "x-amz-checksum-crc32": checksum("CRC32", b"x"),

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from botocore.exceptions import ClientError
 
+import signed_http
 from cases import case, refused
 from stage import md5, same
 
@@ -122,3 +123,31 @@ def an_upload_completes_only_where_the_condition_holds(s3, bucket):
     refused(s3.complete_multipart_upload, 412, "PreconditionFailed", **complete(IfMatch=OTHER))
     etag = s3.head_object(Bucket=bucket, Key="key")["ETag"]
     s3.complete_multipart_upload(**complete(IfMatch=etag))
+
+
+@case
+def dates_are_read_in_every_form_and_the_future_is_ignored(s3, bucket):
+    s3.put_object(Bucket=bucket, Key="source", Body=b"body")
+    old = ("Wed, 01 Jan 2020 00:00:00 GMT", "Wednesday, 01-Jan-20 00:00:00 GMT", "Wed Jan  1 00:00:00 2020")
+    old += ("2020-01-01T00:00:00Z", "2020-01-01T00:00:00.000Z", "Wed, 01 Jan 2020 00:00:00 -0000")
+    nothing = ("2100-01-01T00:00:00Z", "Fri, 01 Jan 2100 00:00:00 GMT", "yesterday", "1577836800")
+    for date, unmodified in [(date, 412) for date in old] + [(date, 200) for date in nothing]:
+        read = lambda name: signed_http.send("GET", f"/{bucket}/source", headers={name: date})
+        same(read("If-Unmodified-Since").status, unmodified, f"If-Unmodified-Since: {date}")
+        same(read("If-Modified-Since").status, 200, f"If-Modified-Since: {date}")
+        copy = {"x-amz-copy-source": f"/{bucket}/source", "x-amz-copy-source-if-unmodified-since": date}
+        answer = signed_http.send("PUT", f"/{bucket}/copy", headers=copy)
+        same(answer.status, unmodified, f"a copy if unmodified since {date}: {answer!r}")
+
+
+@case
+def a_tag_that_a_proxy_has_weakened_still_revalidates(s3, bucket):
+    etag = s3.put_object(Bucket=bucket, Key="key", Body=b"body")["ETag"]
+    for header, value, status in (
+        ("If-None-Match", f"W/{etag}", 304),
+        ("If-None-Match", f"{OTHER}, W/{etag}", 304),
+        ("If-None-Match", f"W/{OTHER}", 200),
+        ("If-Match", f"W/{etag}", 412),
+    ):
+        answer = signed_http.send("GET", f"/{bucket}/key", headers={header: value})
+        same(answer.status, status, f"{header}: {value}")

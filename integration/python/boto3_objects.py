@@ -213,6 +213,17 @@ def tags_are_counted_and_bad_ones_refused(s3, bucket):
     same(s3.get_object(Bucket=bucket, Key="key").get("TagCount"), 3, "TagCount")
     many = "&".join(f"t{number}=1" for number in range(11))
     refused(s3.put_object, 400, "BadRequest", Bucket=bucket, Key="key", Tagging=many)
+    for tagging, code in (
+        ("aws:created=1", "InvalidTag"),
+        ("a=1&a=2", "InvalidArgument"),
+        ("%zz=1", "InvalidArgument"),
+        ("a=b!", "InvalidArgument"),
+    ):
+        refused(s3.put_object, 400, code, Bucket=bucket, Key="key", Body=b"x", Tagging=tagging)
+    for key in ("aws:created", "a!"):
+        tags = {"TagSet": [{"Key": key, "Value": "1"}]}
+        refused(s3.put_object_tagging, 400, "InvalidTag", Bucket=bucket, Key="key", Tagging=tags)
+    same(s3.get_object(Bucket=bucket, Key="key").get("TagCount"), 3, "TagCount after refusals")
     refused(s3.put_object, 400, "InvalidTag", Bucket=bucket, Key="key", Tagging=f"{'k' * 129}=1")
 
 
@@ -271,3 +282,49 @@ def requests_that_make_no_sense_are_client_errors(s3, bucket):
             headers["Content-MD5"] = base64.b64encode(hashlib.md5(body).digest()).decode()
         answer = signed_http.send(method, target, body, headers)
         same((answer.status, answer.code), (status, code), f"{method} {target} {body!r}: {answer!r}")
+
+
+@case
+def a_copy_onto_itself_is_taken_where_it_names_a_change(s3, bucket):
+    s3.put_object(Bucket=bucket, Key="key", Body=b"body", Metadata={"a": "1"})
+    copy = {"Bucket": bucket, "Key": "key", "CopySource": f"{bucket}/key"}
+    refused(s3.copy_object, 400, "InvalidRequest", **copy)
+    refused(s3.copy_object, 400, "InvalidRequest", **copy, MetadataDirective="COPY", TaggingDirective="COPY")
+    # As `aws s3 cp --storage-class STANDARD` and `rclone settier` do.
+    for change in (
+        {"StorageClass": "STANDARD"},
+        {"WebsiteRedirectLocation": "/other"},
+        {"TaggingDirective": "REPLACE", "Tagging": "a=1"},
+        {"ChecksumAlgorithm": "SHA256"},
+    ):
+        s3.copy_object(**copy, **change)
+    head = s3.head_object(Bucket=bucket, Key="key")
+    same((head["Metadata"], head["ContentLength"], head.get("TagCount")), ({"a": "1"}, 4, 1), "the object")
+    same(head.get("WebsiteRedirectLocation"), None, "a redirect is not copied")
+
+
+@case
+def a_copy_source_is_read_with_every_slash_encoded(s3, bucket):
+    s3.put_object(Bucket=bucket, Key="a/b", Body=b"body")
+    for source in (f"{bucket}/a/b", f"/{bucket}/a/b", f"%2F{bucket}%2Fa%2Fb", f"%2f{bucket}/a%2Fb"):
+        answer = signed_http.send("PUT", f"/{bucket}/copy", headers={"x-amz-copy-source": source})
+        same(answer.status, 200, f"{source}: {answer!r}")
+
+
+@case
+def content_encoding_comes_back_as_it_was_sent(s3, bucket):
+    for sent in ("deflate, gzip", "deflate,gzip", "gzip"):
+        s3.put_object(Bucket=bucket, Key="key", Body=b"x", ContentEncoding=sent)
+        same(s3.head_object(Bucket=bucket, Key="key")["ContentEncoding"], sent, "HEAD")
+
+
+@case
+def response_headers_fit_into_iso_8859_1_or_are_refused(s3, bucket):
+    s3.put_object(Bucket=bucket, Key="key", Body=b"x")
+    get = lambda name: s3.get_object(Bucket=bucket, Key="key", ResponseContentDisposition=f'inline; filename="{name}"')
+    same(get("gr\u00fcn.txt")["ContentDisposition"], 'inline; filename="gr\u00fcn.txt"', "ISO-8859-1")
+    value = f'inline; filename="1976\u20132016.md"'
+    error = refused(s3.get_object, 400, "InvalidArgument", Bucket=bucket, Key="key", ResponseContentDisposition=value)
+    same(error["ArgumentName"], "response-content-disposition", "the argument")
+    answer = signed_http.send("GET", f"/{bucket}/key?response-content-type=a%2Fb", signed=False)
+    same(answer.status in (400, 403), True, f"without a signature: {answer!r}")

@@ -12,7 +12,7 @@ use super::flags;
 use super::print;
 use super::serving::{Announced, Serving};
 use super::welcome::{self, Secret, Welcome};
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::config::{Environment, Settings, credentials, reachable};
 use crate::model::{Credential, Owner};
 use crate::protocol::auth::Credentials;
@@ -71,6 +71,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Result<Ex
 /// The whole life of a server.
 async fn serve(settings: Settings) -> Result<(), Failure> {
     let signals = signals(&settings)?;
+    clock::check_machine().map_err(|error| Failure::Usage(error.to_string()))?;
     // First what fails without a trace, then what makes files.
     let listener = Listener::bind(&settings.server).await?;
     let store = Store::open(settings.store.clone())?;

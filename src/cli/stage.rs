@@ -9,7 +9,6 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, UNIX_EPOCH};
 
 use aws_credential_types::Credentials as Keys;
 use aws_sigv4::http_request::{
@@ -305,12 +304,11 @@ fn signature<B>(
     settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
     settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
     let identity = Keys::new(id.as_str(), secret.expose(), None, None, "understudy").into();
-    let now = Duration::from_millis(Clock::System.now().as_ms().unsigned_abs());
     let params = v4::SigningParams::builder()
         .identity(&identity)
         .region(region)
         .name("s3")
-        .time(UNIX_EPOCH + now)
+        .time(Clock::System.now().to_system())
         .settings(settings)
         .build()
         .map_err(|error| failed(&error))?

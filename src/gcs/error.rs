@@ -281,6 +281,7 @@ impl From<IntakeError> for Error {
                 "The body has more or fewer bytes than Content-Length says.",
             ),
             IntakeError::MissingContentLength
+            | IntakeError::TransferEncoding
             | IntakeError::InvalidDigest { .. }
             | IntakeError::InvalidRequest(_)
             | IntakeError::BadDigest { .. }

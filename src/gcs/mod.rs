@@ -26,7 +26,7 @@ mod sessions;
 
 use std::sync::Arc;
 
-use http::{HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method, Uri};
 
 pub use self::service_account::{MintError, Minted, NewAccount, ServiceAccounts, mint};
 
@@ -36,7 +36,7 @@ use self::fields::FieldMask;
 use self::route::Operation;
 use self::sessions::Sessions;
 use crate::model::Grant;
-use crate::protocol::browser;
+use crate::protocol::{allow, browser};
 use crate::protocol::outcome::{Face, Outcome};
 use crate::protocol::query::Query;
 use crate::protocol::request::{Context, Request, Response};
@@ -105,9 +105,11 @@ impl Service {
     /// Answers one request, whatever it is, and has it logged when the answer has gone out.
     pub async fn call(&self, context: &Context, request: Request) -> Response {
         let mut outcome = Outcome::begin(context, Face::Gcs);
-        let head = request.method() == Method::HEAD;
+        let (method, uri) = (request.method().clone(), request.uri().clone());
         let answer = self.answer(context, request, &mut outcome).await;
-        finished(context, head, answer, outcome)
+        let mut response = finished(context, method == Method::HEAD, answer, outcome);
+        allow::write(&mut response, &method, |method| knows(method, &uri));
+        response
     }
 
     /// Answers a request that a browser must not have sent, without looking at what it asks.
@@ -154,6 +156,12 @@ fn finished(
         response = response::without_body(response);
     }
     outcome.attach(response)
+}
+
+/// Whether something can be asked of an address by a method.
+fn knows(method: &Method, uri: &Uri) -> bool {
+    Query::parse(uri.query().unwrap_or_default())
+        .is_ok_and(|query| route::route(method, uri.path(), &query, &HeaderMap::new()).is_ok())
 }
 
 fn note(operation: &Operation, outcome: &mut Outcome) {

@@ -6,6 +6,9 @@ use std::fmt;
 
 /// A valid bucket name.
 ///
+/// Names that S3 or Google keep for themselves are names all the same: who reads may meet them (an
+/// access point's alias stands in the place of a bucket), and only who makes a bucket is refused.
+///
 /// Invariants: 3 to 63 bytes of `a-z`, `0-9`, `.` and `-`; begins and ends with a letter or a
 /// digit; no two adjacent periods; not shaped like an IPv4 address; not starting with `xn--`.
 ///
@@ -33,6 +36,36 @@ impl BucketName {
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Why S3 would make no bucket of this name. `xn--` in front is no name at all.
+    ///
+    /// AWS: "General purpose bucket naming rules".
+    pub fn reserved_by_s3(&self) -> Option<InvalidBucketName> {
+        const PREFIXES: [&str; 2] = ["sthree-", "amzn-s3-demo-"];
+        const SUFFIXES: [&str; 5] = ["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"];
+        let begins = PREFIXES.into_iter().any(|prefix| self.0.starts_with(prefix));
+        let ends = SUFFIXES.into_iter().any(|suffix| self.0.ends_with(suffix));
+        let rule = match (begins, ends) {
+            (true, _) => "has a prefix that S3 reserves",
+            (_, true) => "has a suffix that S3 reserves",
+            (false, false) => return None,
+        };
+        Some(InvalidBucketName { name: self.0.to_string(), rule })
+    }
+
+    /// Why Google would make no bucket of this name.
+    ///
+    /// GCS: "Bucket names": no `goog` in front, and neither `google` nor close misspellings in it.
+    pub fn reserved_by_google(&self) -> Option<InvalidBucketName> {
+        let rule = if self.0.starts_with("goog") {
+            "must not begin with 'goog'"
+        } else if ["google", "g00gle"].into_iter().any(|name| self.0.contains(name)) {
+            "must not contain 'google' or a close misspelling of it"
+        } else {
+            return None;
+        };
+        Some(InvalidBucketName { name: self.0.to_string(), rule })
     }
 }
 
@@ -115,6 +148,41 @@ mod tests {
             long.as_str(),
         ] {
             assert_eq!(BucketName::parse(name).map(|name| name.to_string()), Ok(name.to_owned()));
+        }
+    }
+
+    #[test]
+    fn reserved_names_can_be_read_and_not_made() {
+        let name = |text: &str| BucketName::parse(text).expect("a name");
+        for text in [
+            "sthree-a",
+            "sthree-configurator-a",
+            "amzn-s3-demo-bucket",
+            "access-point-1234567890-s3alias",
+            "a--ol-s3",
+            "abc.mrap",
+            "a--usw2-az1--x-s3",
+            "a--table-s3",
+        ] {
+            assert!(name(text).reserved_by_s3().is_some(), "{text}");
+            assert_eq!(name(text).reserved_by_google(), None, "{text}");
+        }
+        for text in ["goog", "googa", "my-google-bucket", "a-g00gle"] {
+            assert!(name(text).reserved_by_google().is_some(), "{text}");
+            assert_eq!(name(text).reserved_by_s3(), None, "{text}");
+        }
+        for text in [
+            "net-mozaws-stage-delivery-firefox",
+            "moz-fx-productdelivery-pr-38b5-productdelivery",
+            "sthree",
+            "my-amzn-s3-demo-bucket",
+            "s3alias",
+            "mrap",
+            "x-s3",
+            "a-goog",
+        ] {
+            assert_eq!(name(text).reserved_by_s3(), None, "{text}");
+            assert_eq!(name(text).reserved_by_google(), None, "{text}");
         }
     }
 

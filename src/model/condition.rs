@@ -28,13 +28,26 @@ pub enum ETagMatch {
     OneOf(Vec<ETag>),
 }
 
+/// How tags are compared (RFC 9110 section 8.8.3.2). Tags of objects are strong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    /// A weak tag matches nothing: `If-Match`, `If-Range`.
+    Strong,
+    /// A weak tag matches the strong one of the same text: `If-None-Match`.
+    Weak,
+}
+
 impl ETagMatch {
-    /// Reads a header value. A tag that cannot be S3's (a weak one, say) matches nothing.
-    pub fn parse(header: &str) -> Self {
+    /// Reads a header value. A tag that cannot be that of an object matches nothing.
+    pub fn parse(header: &str, comparison: Comparison) -> Self {
         if header.trim() == "*" {
             return Self::Any;
         }
-        Self::OneOf(header.split(',').filter_map(|tag| ETag::parse(tag).ok()).collect())
+        let strong = |tag| match comparison {
+            Comparison::Strong => tag,
+            Comparison::Weak => str::trim(tag).strip_prefix("W/").unwrap_or(tag),
+        };
+        Self::OneOf(members(header).filter_map(|tag| ETag::parse(strong(tag)).ok()).collect())
     }
 
     fn matches(&self, etag: &ETag) -> bool {
@@ -43,6 +56,15 @@ impl ETagMatch {
             Self::OneOf(tags) => tags.contains(etag),
         }
     }
+}
+
+/// The members of a list of tags: a comma between quotation marks belongs to a tag.
+fn members(list: &str) -> impl Iterator<Item = &str> {
+    let mut is_quoted = false;
+    list.split(move |character| {
+        is_quoted ^= character == '"';
+        character == ',' && !is_quoted
+    })
 }
 
 /// Why a condition did not hold.
@@ -180,7 +202,7 @@ impl WriteConditions {
 
 #[cfg(test)]
 mod tests {
-    use super::{ConditionFailed, ETagMatch, ObjectState, ReadConditions, WriteConditions};
+    use super::{Comparison, ConditionFailed, ETagMatch, ObjectState, ReadConditions, WriteConditions};
     use crate::model::{ETag, Timestamp};
 
     const WRITTEN_MS: i64 = 1_000_500;
@@ -196,8 +218,25 @@ mod tests {
     }
 
     #[test]
+    fn weak_tags_match_where_rfc_9110_compares_weakly() {
+        let tag = |text| ETag::parse(text).expect("a tag");
+        for (header, strong, weak) in [
+            ("\"aaa\"", vec![tag("aaa")], vec![tag("aaa")]),
+            ("W/\"aaa\"", vec![], vec![tag("aaa")]),
+            ("\"b\", W/\"aaa\"", vec![tag("b")], vec![tag("b"), tag("aaa")]),
+            ("\"a,b\" , W/\"c,d\"", vec![tag("a,b")], vec![tag("a,b"), tag("c,d")]),
+            ("w/\"aaa\"", vec![], vec![]),
+            ("\"aaa", vec![], vec![]),
+            ("", vec![], vec![]),
+        ] {
+            assert_eq!(ETagMatch::parse(header, Comparison::Strong), ETagMatch::OneOf(strong), "{header}");
+            assert_eq!(ETagMatch::parse(header, Comparison::Weak), ETagMatch::OneOf(weak), "{header}");
+        }
+    }
+
+    #[test]
     fn reads_follow_rfc_9110_precedence() {
-        let tags = |text| Some(ETagMatch::parse(text));
+        let tags = |text| Some(ETagMatch::parse(text, Comparison::Strong));
         let none = ReadConditions::default;
         let failed = |name| Err(ConditionFailed::Precondition(name));
         for (conditions, expected) in [
@@ -252,7 +291,7 @@ mod tests {
 
     #[test]
     fn writes_compare_with_what_they_replace() {
-        let tags = |text| Some(ETagMatch::parse(text));
+        let tags = |text| Some(ETagMatch::parse(text, Comparison::Strong));
         let none = WriteConditions::default;
         let failed = |name| Err(ConditionFailed::Precondition(name));
         for (conditions, on_object, on_nothing) in [

@@ -23,7 +23,7 @@ mod version_id;
 pub use bucket_name::{BucketName, InvalidBucketName};
 pub use byte_range::{ByteRange, RangeSpec, Unsatisfiable};
 pub use checksum::{Checksum, ChecksumAlgorithm, ChecksumKind, InvalidChecksum};
-pub use condition::{ConditionFailed, ETagMatch, ObjectState, ReadConditions, WriteConditions};
+pub use condition::{Comparison, ConditionFailed, ETagMatch, ObjectState, ReadConditions, WriteConditions};
 pub use credential::{
     AccessKeyId, Credential, Grant, InvalidGrant, Owner, Permission, SecretKey, SessionToken,
 };

@@ -5,9 +5,11 @@
 //! Deliberately elsewhere: evaluating them (`model`), within the store's transaction for writes.
 
 use http::HeaderMap;
-use http::header::{IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE};
+use http::header::{
+    HeaderName, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE, RANGE,
+};
 
-use crate::model::{ETag, ETagMatch, RangeSpec, ReadConditions, Timestamp, WriteConditions};
+use crate::model::{Comparison, ETag, ETagMatch, RangeSpec, ReadConditions, Timestamp, WriteConditions};
 
 /// A condition of a write that cannot be honoured. Ignoring it could destroy what it protects.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,13 +43,40 @@ pub enum IfRange {
     Never,
 }
 
+/// The date conditions of S3, on what is read and on the source of a copy.
+const S3_DATES: [HeaderName; 4] = [
+    IF_MODIFIED_SINCE,
+    IF_UNMODIFIED_SINCE,
+    HeaderName::from_static("x-amz-copy-source-if-modified-since"),
+    HeaderName::from_static("x-amz-copy-source-if-unmodified-since"),
+];
+
+/// Says S3's date conditions as HTTP dates, once the signature over them was checked, so that all
+/// that lies behind the S3 face takes them alike, production included.
+///
+/// S3: ISO 8601 and zones of their own are read too; what cannot be parsed and what lies in the
+/// future is ignored (versitygw and Ozone have compared theirs with AWS).
+pub fn as_http_dates(headers: &mut HeaderMap, now: Timestamp) {
+    for name in S3_DATES {
+        let mut values = headers.get_all(&name).iter();
+        let Some(first) = values.next() else { continue };
+        // Two dates are no date (RFC 9110 section 13.1.3).
+        let only = if values.next().is_none() { first.to_str().ok() } else { None };
+        let date = only.and_then(Timestamp::parse_any).filter(|date| *date <= now);
+        match date.and_then(|date| HeaderValue::try_from(date.http_date().to_string()).ok()) {
+            Some(value) => drop(headers.insert(name, value)),
+            None => drop(headers.remove(name)),
+        }
+    }
+}
+
 /// Conditions of GET and HEAD.
 ///
 /// Dates that cannot be read are ignored (RFC 9110 sections 13.1.3 and 13.1.4).
 pub fn of_read(headers: &HeaderMap) -> ReadConditions {
     ReadConditions {
-        if_match: tags(headers, IF_MATCH.as_str()),
-        if_none_match: tags(headers, IF_NONE_MATCH.as_str()),
+        if_match: tags(headers, IF_MATCH.as_str(), Comparison::Strong),
+        if_none_match: tags(headers, IF_NONE_MATCH.as_str(), Comparison::Weak),
         if_modified_since: date(headers, IF_MODIFIED_SINCE.as_str()),
         if_unmodified_since: date(headers, IF_UNMODIFIED_SINCE.as_str()),
     }
@@ -56,8 +85,8 @@ pub fn of_read(headers: &HeaderMap) -> ReadConditions {
 /// Conditions on the source of CopyObject and UploadPartCopy: `x-amz-copy-source-if-…`.
 pub fn of_copy_source(headers: &HeaderMap) -> ReadConditions {
     ReadConditions {
-        if_match: tags(headers, "x-amz-copy-source-if-match"),
-        if_none_match: tags(headers, "x-amz-copy-source-if-none-match"),
+        if_match: tags(headers, "x-amz-copy-source-if-match", Comparison::Strong),
+        if_none_match: tags(headers, "x-amz-copy-source-if-none-match", Comparison::Weak),
         if_modified_since: date(headers, "x-amz-copy-source-if-modified-since"),
         if_unmodified_since: date(headers, "x-amz-copy-source-if-unmodified-since"),
     }
@@ -67,18 +96,16 @@ pub fn of_copy_source(headers: &HeaderMap) -> ReadConditions {
 pub fn of_write(headers: &HeaderMap) -> Result<WriteConditions, InvalidCondition> {
     const SIZE: &str = "x-amz-if-match-size";
     const MODIFIED: &str = "x-amz-if-match-last-modified-time";
-    let if_none_match = tags(headers, IF_NONE_MATCH.as_str());
+    let if_none_match = tags(headers, IF_NONE_MATCH.as_str(), Comparison::Weak);
     // S3: "Expects the '*' (asterisk) character" for If-None-Match of a write.
     if if_none_match.as_ref().is_some_and(|tags| *tags != ETagMatch::Any) {
         return Err(InvalidCondition::NotImplemented { header: "If-None-Match" });
     }
     Ok(WriteConditions {
-        if_match: tags(headers, IF_MATCH.as_str()),
+        if_match: tags(headers, IF_MATCH.as_str(), Comparison::Strong),
         if_none_match,
         if_match_size: parsed(headers, SIZE, "a number of bytes", digits)?,
-        if_match_modified: parsed(headers, MODIFIED, "a date", |text| {
-            Timestamp::parse_http_date(text).or_else(|| Timestamp::parse_iso(text))
-        })?,
+        if_match_modified: parsed(headers, MODIFIED, "a date", Timestamp::parse_any)?,
         ..WriteConditions::default()
     })
 }
@@ -105,12 +132,12 @@ fn text<'headers>(headers: &'headers HeaderMap, name: &str) -> Option<&'headers 
 /// Several headers of one name are one list (RFC 9110 section 5.3).
 ///
 /// A value that is not text is kept as a list without tags, so that a condition never vanishes.
-fn tags(headers: &HeaderMap, name: &str) -> Option<ETagMatch> {
+fn tags(headers: &HeaderMap, name: &str, comparison: Comparison) -> Option<ETagMatch> {
     if !headers.contains_key(name) {
         return None;
     }
     let values: Vec<_> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
-    Some(ETagMatch::parse(&values.join(",")))
+    Some(ETagMatch::parse(&values.join(","), comparison))
 }
 
 fn date(headers: &HeaderMap, name: &str) -> Option<Timestamp> {
@@ -139,7 +166,10 @@ fn digits(text: &str) -> Option<u64> {
 mod tests {
     use http::{HeaderMap, HeaderName, HeaderValue};
 
-    use super::{IfRange, InvalidCondition, if_range, of_copy_source, of_read, of_write, range};
+    use super::{
+        IfRange, InvalidCondition, S3_DATES, as_http_dates, if_range, of_copy_source, of_read, of_write,
+        range,
+    };
     use crate::model::{ETag, ETagMatch, RangeSpec, ReadConditions, Timestamp, WriteConditions};
 
     const DATE: &str = "Fri, 20 Nov 2026 21:20:19 GMT";
@@ -177,6 +207,10 @@ mod tests {
             ),
             // What cannot be a tag matches nothing, and the condition stays.
             (&[("if-match", "W/\"a\"")], ReadConditions { if_match: Some(one_of(&[])), ..none() }),
+            (
+                &[("if-none-match", "W/\"a\", \"b\"")],
+                ReadConditions { if_none_match: Some(one_of(&["a", "b"])), ..none() },
+            ),
             (&[("if-match", "")], ReadConditions { if_match: Some(one_of(&[])), ..none() }),
             (&[("if-modified-since", DATE)], ReadConditions { if_modified_since: Some(date()), ..none() }),
             (
@@ -187,6 +221,55 @@ mod tests {
         ] {
             assert_eq!(of_read(&headers(pairs)), expected, "{pairs:?}");
         }
+    }
+
+    #[test]
+    fn the_date_conditions_of_s3_become_http_dates_or_go() {
+        let now = Timestamp::from_seconds(DATE_SECONDS);
+        for (value, expected) in [
+            (DATE, Some(DATE)),
+            ("Friday, 20-Nov-26 21:20:19 GMT", Some(DATE)),
+            ("Fri Nov 20 21:20:19 2026", Some(DATE)),
+            ("Fri, 20 Nov 2026 21:20:19 -0000", Some(DATE)),
+            ("Fri, 20 Nov 2026 22:20:19 +0100", Some(DATE)),
+            ("Fri, 20 Nov 2026 21:20:19 UTC", Some(DATE)),
+            ("2026-11-20T21:20:19Z", Some(DATE)),
+            ("2026-11-20T21:20:19.000Z", Some(DATE)),
+            ("2026-11-20T22:20:19+01:00", Some(DATE)),
+            ("20261120T212019Z", Some(DATE)),
+            ("2020-01-01T00:00:00Z", Some("Wed, 01 Jan 2020 00:00:00 GMT")),
+            ("1950-01-01T00:00:00Z", Some("Thu, 01 Jan 1970 00:00:00 GMT")),
+            ("Fri, 20 Nov 2026 21:20:20 GMT", None),
+            ("2026-11-20T21:20:19.001Z", None),
+            ("9999-12-31T23:59:59Z", None),
+            ("2026-11-20", None),
+            ("1795209619", None),
+            ("yesterday", None),
+            ("", None),
+        ] {
+            for name in S3_DATES {
+                let mut headers = headers(&[(name.as_str(), value), ("if-match", "\"a\"")]);
+                as_http_dates(&mut headers, now);
+                let read = headers.get(&name).map(|value| value.to_str().expect("ASCII"));
+                assert_eq!(read, expected, "{name}: {value}");
+                assert!(headers.contains_key("if-match"), "{name}: {value}");
+            }
+        }
+        let mut twice = headers(&[("if-modified-since", DATE), ("if-modified-since", DATE)]);
+        as_http_dates(&mut twice, now);
+        assert!(twice.is_empty(), "{twice:?}");
+    }
+
+    #[test]
+    fn without_s3_a_date_is_an_http_date_and_may_be_in_the_future() {
+        let future = "Sat, 20 Nov 9998 21:20:19 GMT";
+        let headers =
+            headers(&[("if-modified-since", future), ("if-unmodified-since", "2020-01-01T00:00:00Z")]);
+        let expected = ReadConditions {
+            if_modified_since: Timestamp::parse_http_date(future),
+            ..ReadConditions::default()
+        };
+        assert_eq!(of_read(&headers), expected);
     }
 
     #[test]

@@ -10,7 +10,7 @@
 use http::HeaderMap;
 use http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH, IF_RANGE};
 
-use crate::model::{ETag, ETagMatch, ObjectState};
+use crate::model::{Comparison, ETag, ETagMatch, ObjectState};
 use crate::store::{Object, Origin};
 
 /// Headers that name tags.
@@ -40,8 +40,12 @@ pub fn is_named(headers: &HeaderMap) -> bool {
 
 /// All tags that conditions name.
 fn named(headers: &HeaderMap) -> impl Iterator<Item = ETag> {
-    let values = NAMING.iter().flat_map(|name| headers.get_all(name)).filter_map(|value| value.to_str().ok());
-    values.map(ETagMatch::parse).flat_map(|tags| match tags {
+    let tags = NAMING.iter().flat_map(|name| {
+        let comparison = if *name == IF_NONE_MATCH { Comparison::Weak } else { Comparison::Strong };
+        let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+        values.map(move |value| ETagMatch::parse(value, comparison))
+    });
+    tags.flat_map(|tags| match tags {
         ETagMatch::Any => Vec::new(),
         ETagMatch::OneOf(tags) => tags,
     })
@@ -68,6 +72,8 @@ mod tests {
         for (header, value, expected) in [
             ("if-match", "\"6b00f353-ff\"", true),
             ("if-none-match", "\"0-0\"", true),
+            ("if-none-match", "W/\"0-0\"", true),
+            ("if-match", "W/\"0-0\"", false),
             ("if-range", "\"6b00f353-ff\"", true),
             ("if-match", "\"abc\", \"6b00f353-ff\"", true),
             ("if-match", "\"6b00f353-unsized\"", true),

@@ -5,6 +5,7 @@
 //! SQL and files (`store`), sockets (`server`).
 
 pub mod access;
+pub mod allow;
 pub mod auth;
 pub mod body;
 pub mod browser;

@@ -37,11 +37,12 @@ impl CopySource {
                 (path, Some(version))
             }
         };
-        let path = path.strip_prefix('/').unwrap_or(path).replace('+', " ");
+        let path = path.replace('+', " ");
         let path = percent_decode_str(&path)
             .decode_utf8()
             .map_err(|_| invalid("Invalid copy source encoding: it is not UTF-8".to_owned()))?;
-        // S3: with the slash encoded too (`bucket%2Fkey`) the source is still understood.
+        // S3: with its slashes encoded too (`bucket%2Fkey`, `%2Fbucket%2Fkey`) the source is still understood.
+        let path = path.strip_prefix('/').unwrap_or(&path);
         let (bucket, key) = path.split_once('/').ok_or_else(|| {
             invalid("Invalid copy source object key: write BUCKET/KEY, percent-encoded".to_owned())
         })?;
@@ -65,6 +66,9 @@ mod tests {
             ("bucket/a/b", "a/b", None),
             ("/bucket/a/b", "a/b", None),
             ("bucket%2Fa%2Fb", "a/b", None),
+            ("%2Fbucket%2Fa%2Fb", "a/b", None),
+            ("%2fbucket/a/b", "a/b", None),
+            ("/bucket/%2Fa", "/a", None),
             ("bucket/Firefox%20Setup%20141.0.exe", "Firefox Setup 141.0.exe", None),
             ("bucket//a", "/a", None),
             ("bucket/a+b", "a b", None),
@@ -82,9 +86,18 @@ mod tests {
 
     #[test]
     fn what_names_no_object_is_refused() {
-        for header in
-            ["", "/", "bucket", "bucket/", "/bucket/", "UPPER/key", "bucket/%FF", "bucket/a?versionId="]
-        {
+        for header in [
+            "",
+            "/",
+            "//bucket/key",
+            "/%2Fbucket/key",
+            "bucket",
+            "bucket/",
+            "/bucket/",
+            "UPPER/key",
+            "bucket/%FF",
+            "bucket/a?versionId=",
+        ] {
             assert!(CopySource::parse(header).is_err(), "{header:?} was taken");
         }
     }

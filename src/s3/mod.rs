@@ -18,7 +18,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use http::{HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method, Uri};
 
 use self::call::Call;
 use self::error::{Code, Error};
@@ -28,7 +28,7 @@ use crate::model::Grant;
 use crate::protocol::auth::{Authenticated, Credentials};
 use crate::protocol::outcome::{Face, Outcome};
 use crate::protocol::request::{Context, Request, Response};
-use crate::protocol::{browser, client};
+use crate::protocol::{allow, browser, client, conditions};
 use crate::signature::SignedRequest;
 use crate::view::View;
 
@@ -91,10 +91,11 @@ impl Service {
     /// Answers one request, whatever it is, and has it logged when the answer has gone out.
     pub async fn call(&self, context: &Context, request: Request) -> Response {
         let mut outcome = Outcome::begin(context, Face::S3);
-        let resource = request.uri().path().to_owned();
-        let head = request.method() == Method::HEAD;
+        let (method, uri) = (request.method().clone(), request.uri().clone());
         let answer = self.answer(context, request, &mut outcome).await;
-        finished(context, (&resource, head), answer, outcome)
+        let mut response = finished(context, (uri.path(), method == Method::HEAD), answer, outcome);
+        allow::write(&mut response, &method, |method| self.knows(method, &uri, context));
+        response
     }
 
     /// Answers a request that a browser must not have sent, without looking at what it asks.
@@ -102,6 +103,12 @@ impl Service {
         let error = Error::with_message(Code::AccessDenied, refused.to_string());
         let about = (request.uri().path(), request.method() == Method::HEAD);
         finished(context, about, Err(error), Outcome::begin(context, Face::S3))
+    }
+
+    /// Whether something can be asked of an address by a method.
+    fn knows(&self, method: &Method, uri: &Uri, context: &Context) -> bool {
+        let domains = &self.0.config.base_domains;
+        route::route(method, uri, &HeaderMap::new(), context.host.as_str(), domains).is_ok()
     }
 
     async fn answer(
@@ -130,6 +137,7 @@ impl Service {
             operation = Operation::find(&parts.method, &target, &query, &parts.headers)?;
             outcome.operation = operation.name();
         }
+        conditions::as_http_dates(&mut parts.headers, context.now);
         let call = Call {
             service: self,
             context,

@@ -103,13 +103,15 @@ fn lines(headers: &HeaderMap, header: SystemHeader) -> String {
     lines.join(",")
 }
 
-/// `aws-chunked` says how the body travelled, not what it is: it is never stored.
+/// `aws-chunked` says how the body travelled, not what it is: it is never stored. The rest is stored
+/// exactly as it was sent.
 fn without_aws_chunked(value: &str) -> String {
-    let kept = value.split(',').map(str::trim).filter(|coding| !coding.eq_ignore_ascii_case("aws-chunked"));
-    kept.collect::<Vec<_>>().join(",")
+    let kept = value.split(',').filter(|coding| !coding.trim().eq_ignore_ascii_case("aws-chunked"));
+    kept.collect::<Vec<_>>().join(",").trim().to_owned()
 }
 
-fn refused(reason: &InvalidMetadata) -> Error {
+/// How metadata that cannot be kept is refused.
+pub(super) fn refused(reason: &InvalidMetadata) -> Error {
     match reason {
         InvalidMetadata::TooLarge(size) => Error::with_message(Code::MetadataTooLarge, reason.to_string())
             .field("Size", size.to_string())
@@ -125,8 +127,9 @@ fn refused(reason: &InvalidMetadata) -> Error {
 /// # Errors
 /// `InvalidArgument`, `InvalidTag`.
 pub(super) fn tags(headers: &HeaderMap) -> Result<Tags, Error> {
-    let header = text(headers, "x-amz-tagging").unwrap_or_default();
-    Ok(Tags::parse_header(header)?)
+    // What is no text is refused for its replacement characters, which no tag may have.
+    let header = headers.get("x-amz-tagging").map(|value| String::from_utf8_lossy(value.as_bytes()));
+    Ok(Tags::parse_header(&header.unwrap_or_default())?)
 }
 
 /// How listings write keys.
@@ -269,7 +272,12 @@ mod tests {
             ("aws-chunked,gzip", Some("gzip")),
             ("gzip, AWS-Chunked", Some("gzip")),
             ("gzip", Some("gzip")),
-            ("br, gzip", Some("br,gzip")),
+            ("br, gzip", Some("br, gzip")),
+            ("deflate, gzip", Some("deflate, gzip")),
+            ("deflate,gzip", Some("deflate,gzip")),
+            ("deflate , gzip, aws-chunked", Some("deflate , gzip")),
+            ("aws-chunked, deflate, gzip", Some("deflate, gzip")),
+            ("deflate, aws-chunked, gzip", Some("deflate, gzip")),
         ] {
             let metadata = metadata(&headers(&[("content-encoding", sent)])).expect("metadata");
             assert_eq!(metadata.system(SystemHeader::ContentEncoding), stored, "{sent}");

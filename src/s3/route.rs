@@ -53,7 +53,7 @@ pub(super) fn route(
     let virtual_host = in_host.is_some();
     let path = uri.path().strip_prefix('/').unwrap_or(uri.path());
     let (bucket, key) = match in_host {
-        Some(bucket) => (bucket, path),
+        Some(bucket) => (&*bucket.to_ascii_lowercase(), path),
         None => path.split_once('/').unwrap_or((path, "")),
     };
     let target = target(bucket, key)?;
@@ -61,7 +61,7 @@ pub(super) fn route(
     Ok(Route { operation, target, query, virtual_host })
 }
 
-/// The bucket that a host names: what stands in front of a base domain.
+/// The bucket that a host names: what stands in front of a base domain, in the case that it has there.
 pub(super) fn bucket_in_host<'host>(host: &'host str, base_domains: &[String]) -> Option<&'host str> {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
@@ -142,7 +142,8 @@ mod tests {
             ("127.0.0.1:8000", "/bucket/a+b%20c", "a+b c"),
             ("bucket.localhost:8000", "/a/b", "a/b"),
             ("bucket.s3.localhost", "/a", "a"),
-            ("BUCKET.localhost".to_ascii_lowercase().as_str(), "//", "/"),
+            ("BUCKET.localhost", "//", "/"),
+            ("Bucket.S3.LocalHost:8000", "/a", "a"),
         ] {
             let route = find("GET", host, uri).expect("a route");
             assert_eq!(route.target, object("bucket", key), "{host} {uri}");

@@ -5,6 +5,7 @@
 //! (`presented`), finding the secret of an access key id, and every HTTP status.
 
 mod checks;
+mod date;
 mod encoding;
 mod error;
 mod query;
@@ -15,6 +16,7 @@ pub(crate) mod testing;
 mod tests;
 
 pub(crate) use checks::{MAX_SKEW_MS, check_skew, refuse_session_token, same_text};
+pub(crate) use date::read_date;
 pub use encoding::{InvalidPath, decode_path, encode_component, encode_path, read_path};
 pub(crate) use error::shortened;
 pub use error::{Mismatch, SignatureError};

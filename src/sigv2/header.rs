@@ -2,7 +2,9 @@
 
 use super::string_to_sign::Claim;
 use crate::model::{AccessKeyId, SecretKey, Timestamp};
-use crate::signature::{SignatureError, SignedRequest, check_skew, refuse_session_token, shortened};
+use crate::signature::{
+    SignatureError, SignedRequest, check_skew, read_date, refuse_session_token, shortened,
+};
 
 /// A well-formed `Authorization: AWS AKID:signature`, with the date that belongs to it.
 #[derive(Debug, Clone)]
@@ -35,7 +37,7 @@ impl HeaderAuth {
         let amz_date = request.header("x-amz-date");
         let written = amz_date.or_else(|| request.header("date"));
         let (date, date_written) =
-            written.and_then(|text| Some((parse_date(text)?, text.to_owned()))).ok_or_else(|| {
+            written.and_then(|text| Some((read_date(text)?, text.to_owned()))).ok_or_else(|| {
                 SignatureError::AccessDenied(
                     "AWS authentication requires a valid Date or x-amz-date header".to_owned(),
                 )
@@ -66,13 +68,4 @@ impl HeaderAuth {
         };
         claim.verify(request, secret)
     }
-}
-
-/// Reads a date as version 2 clients write it: AWS's own example has a numeric zone, which RFC
-/// 2822 allows and RFC 9110 does not.
-fn parse_date(text: &str) -> Option<Timestamp> {
-    Timestamp::parse_http_date(text).or_else(|| {
-        let time = jiff::fmt::rfc2822::parse(text.trim()).ok()?;
-        Some(Timestamp::from_ms(time.timestamp().as_millisecond()))
-    })
 }

@@ -9,7 +9,9 @@ use super::date::parse_amz_date;
 use super::payload::{CONTENT_SHA256, Declared};
 use super::signed_headers::SignedHeaders;
 use crate::model::{AccessKeyId, SecretKey, Timestamp};
-use crate::signature::{SignatureError, SignedRequest, check_skew, refuse_session_token, shortened};
+use crate::signature::{
+    SignatureError, SignedRequest, check_skew, read_date, refuse_session_token, shortened,
+};
 
 /// The scheme that this header must name.
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
@@ -84,7 +86,7 @@ fn date(request: &SignedRequest<'_>) -> Result<(Timestamp, String), SignatureErr
     let written = request.header("x-amz-date").or_else(|| request.header("date"));
     written
         .and_then(|text| {
-            let date = parse_amz_date(text).or_else(|| Timestamp::parse_http_date(text))?;
+            let date = parse_amz_date(text).or_else(|| read_date(text))?;
             Some((date, text.to_owned()))
         })
         .ok_or_else(|| {

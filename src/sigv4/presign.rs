@@ -2,7 +2,7 @@
 //!
 //! AWS: "Authenticating Requests: Using Query Parameters".
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{
@@ -80,7 +80,7 @@ pub fn presign(wanted: &Presign<'_>, now: Timestamp) -> Result<String, PresignEr
         .identity(&identity)
         .region(wanted.region)
         .name("s3")
-        .time(UNIX_EPOCH + Duration::from_millis(now.as_ms().unsigned_abs()))
+        .time(now.to_system())
         .settings(settings)
         .build()
         .map_err(|error| failed(error.into()))?

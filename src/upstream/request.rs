@@ -3,8 +3,6 @@
 //! Never a client's credentials, cookies or query. Our own signature goes only to the server that
 //! it is for.
 
-use std::time::{Duration, UNIX_EPOCH};
-
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{
     PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SignatureLocation,
@@ -159,7 +157,7 @@ fn add_signature(
         .identity(&identity)
         .region(bucket.region())
         .name("s3")
-        .time(UNIX_EPOCH + Duration::from_millis(now.as_ms().unsigned_abs()))
+        .time(now.to_system())
         .settings(settings)
         .build()
         .map_err(|error| failed(&error))?

@@ -128,7 +128,7 @@ impl Address {
         if !known.archive.iter().any(is_archive) {
             if let Some(bucket) = known.s3.bucket_in_host(&authority).or_else(|| production_bucket(host)) {
                 let key = decode(path.strip_prefix('/').unwrap_or(path))?;
-                return Self::new(bucket, &key, ReadAs::VirtualHost);
+                return Self::new(&bucket.to_ascii_lowercase(), &key, ReadAs::VirtualHost);
             }
             for root in ["/storage/v1/b/", "/download/storage/v1/b/"] {
                 if let Some((bucket, key)) = path.strip_prefix(root).and_then(|rest| rest.split_once("/o/")) {

@@ -49,6 +49,9 @@ pub(super) async fn insert(mut call: Call<'_>) -> Result<Response, Error> {
         return Err(Error::required("name"));
     };
     let name = route::bucket(name)?;
+    if let Some(reason) = name.reserved_by_google() {
+        return Err(Error::with_message(Reason::Invalid, format!("Invalid bucket name: {reason}")));
+    }
     call.authorize(Permission::Admin, &name, "")?;
     refuse_unknown(&document, &Map::new())?;
     let location = document.get("location").and_then(Value::as_str).filter(|text| !text.is_empty());

@@ -14,6 +14,9 @@ pub enum IntakeError {
     /// The request does not say how long its body is.
     #[error("You must provide the Content-Length HTTP header.")]
     MissingContentLength,
+    /// `NotImplemented`: only the end of the body would tell its length.
+    #[error("A header you provided implies functionality that is not implemented")]
+    TransferEncoding,
     /// The body would be larger than one PUT may be.
     #[error("Your proposed upload exceeds the maximum allowed object size.")]
     EntityTooLarge {

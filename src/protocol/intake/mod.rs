@@ -119,9 +119,11 @@ impl Intake {
         extra: &[ChecksumAlgorithm],
         limits: &Config,
     ) -> Result<Received, IntakeError> {
-        // S3: an object's length must be known beforehand, chunked transfer encoding or not.
+        // S3: the length of an object or a part must be known beforehand. What comes by chunked transfer
+        // encoding says it in `x-amz-decoded-content-length` or is refused, and the encoding by its name.
         let length = match (self.message, self.length) {
-            (MessageLength::Absent, _) | (_, None) => return Err(IntakeError::MissingContentLength),
+            (MessageLength::Absent, _) => return Err(IntakeError::MissingContentLength),
+            (_, None) => return Err(IntakeError::TransferEncoding),
             (MessageLength::Bytes(_) | MessageLength::Open, Some(length)) => length,
         };
         if length > limits.object_bytes_max {

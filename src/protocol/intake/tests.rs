@@ -323,11 +323,12 @@ async fn objects_must_say_their_length_before_they_come() {
     let fixture = Fixture::new();
     let missing = "You must provide the Content-Length HTTP header.";
     let too_large = "Your proposed upload exceeds the maximum allowed object size.";
+    let not_implemented = "A header you provided implies functionality that is not implemented";
     let chunked = || Payload::StreamingUnsignedTrailer;
     for (pairs, payload, expected) in [
         (&[][..], Payload::Unsigned, missing),
-        // S3: Transfer-Encoding alone does not do.
-        (&[("transfer-encoding", "chunked")], Payload::Unsigned, missing),
+        // S3: Transfer-Encoding alone does not do, and is refused by its name.
+        (&[("transfer-encoding", "chunked")], Payload::Unsigned, not_implemented),
         (&[("x-amz-decoded-content-length", "11")], chunked(), missing),
         (&[("content-length", "67108865")], Payload::Unsigned, too_large),
         (&[("content-length", "99"), ("x-amz-decoded-content-length", "67108865")], chunked(), too_large),

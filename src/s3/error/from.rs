@@ -120,12 +120,16 @@ impl From<InvalidChecksum> for Error {
 
 impl From<InvalidTags> for Error {
     fn from(invalid: InvalidTags) -> Self {
-        let code = match invalid {
-            InvalidTags::TooMany => Code::BadRequest,
-            InvalidTags::Header => Code::InvalidArgument,
-            InvalidTags::Duplicate(_) | InvalidTags::Key(_) | InvalidTags::Value(_) => Code::InvalidTag,
-        };
-        Self::with_message(code, invalid.to_string())
+        let words = invalid.to_string();
+        let shortened = |text: &str| text.chars().take(1024).collect::<String>();
+        let of =
+            |key: &str| Self::with_message(Code::InvalidTag, words.clone()).field("TagKey", shortened(key));
+        match &invalid {
+            InvalidTags::TooMany => Self::with_message(Code::BadRequest, words),
+            InvalidTags::Header(header) => Self::invalid_argument("x-amz-tagging", header, words),
+            InvalidTags::System(key) | InvalidTags::Duplicate(key) | InvalidTags::Key(key) => of(key),
+            InvalidTags::Value { key, value } => of(key).field("TagValue", shortened(value)),
+        }
     }
 }
 
@@ -167,6 +171,7 @@ impl From<IntakeError> for Error {
         let error = |code| Self::with_message(code, words.clone());
         match refused {
             IntakeError::MissingContentLength => error(Code::MissingContentLength),
+            IntakeError::TransferEncoding => error(Code::NotImplemented).field("Header", "Transfer-Encoding"),
             IntakeError::EntityTooLarge { proposed_bytes, max_bytes } => error(Code::EntityTooLarge)
                 .field("ProposedSize", proposed_bytes.to_string())
                 .field("MaxSizeAllowed", max_bytes.to_string()),

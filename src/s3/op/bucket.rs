@@ -22,8 +22,12 @@ const RESERVED: &str = "pub";
 
 /// ListBuckets: those that the caller may list, by prefix and page.
 ///
+/// S3: whose buckets they are is said by the signature, so that there is no list for nobody.
 /// S3: the continuation token is opaque; ours is the last name of the page.
 pub(super) fn list_buckets(call: &Call<'_>) -> Result<Response, Error> {
+    if call.identity.is_anonymous() {
+        return Err(Error::new(Code::AccessDenied));
+    }
     let prefix = call.query.get("prefix").unwrap_or_default();
     let after = call.query.get("continuation-token").filter(|token| !token.is_empty());
     let paged = call.query.has("max-buckets");
@@ -71,6 +75,10 @@ pub(super) async fn create_bucket(mut call: Call<'_>, bucket: BucketName) -> Res
         let words = "The specified bucket is not valid: paths below /pub/ belong to the archive.";
         return Err(Error::with_message(Code::InvalidBucketName, words).field("BucketName", RESERVED));
     }
+    if let Some(reason) = bucket.reserved_by_s3() {
+        let words = format!("The specified bucket is not valid: {reason}.");
+        return Err(Error::with_message(Code::InvalidBucketName, words).field("BucketName", bucket.as_str()));
+    }
     let body = call.document(ChecksumsOf::Body).await?;
     let home = &call.config().region;
     let region = location_constraint(&body)?.unwrap_or_else(|| home.clone());
@@ -89,6 +97,10 @@ pub(super) async fn create_bucket(mut call: Call<'_>, bucket: BucketName) -> Res
     Ok(answer)
 }
 
+/// The region that a document asks for; `None` where it names none.
+///
+/// S3: us-east-1 is what a bucket without a constraint is in, and cannot be named; nor can nothing. Of
+/// the other regions any can be asked for, since a stage stands for S3 in all of them.
 fn location_constraint(body: &[u8]) -> Result<Option<String>, Error> {
     if body.is_empty() {
         return Ok(None);
@@ -101,14 +113,20 @@ fn location_constraint(body: &[u8]) -> Result<Option<String>, Error> {
     }
     let Some(constraint) = document.find("LocationConstraint")? else { return Ok(None) };
     let region = constraint.text().trim();
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     match region {
-        "" => Ok(None),
         "EU" => Ok(Some("eu-west-1".to_owned())),
-        _ if region.len() <= 32 && region.bytes().all(plain) => Ok(Some(region.to_owned())),
+        _ if region != "us-east-1" && is_region(region) => Ok(Some(region.to_owned())),
         _ => Err(Error::new(Code::InvalidLocationConstraint)
             .field("LocationConstraint", region.chars().take(80).collect::<String>())),
     }
+}
+
+/// Whether a text has the form of a region's name: `eu-central-1`, `us-gov-west-1`.
+fn is_region(text: &str) -> bool {
+    let Some((place, number)) = text.rsplit_once('-') else { return false };
+    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
+    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    text.len() <= 32 && is_number && place.contains('-') && place.split('-').all(is_word)
 }
 
 /// DeleteBucket: only an empty one goes.
@@ -142,4 +160,31 @@ pub(super) fn get_bucket_versioning(call: &Call<'_>, bucket: &BucketName) -> Res
 
 fn find(call: &Call<'_>, name: &BucketName) -> Result<Bucket, Error> {
     call.store().find_bucket(name)?.ok_or_else(|| no_such_bucket(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::location_constraint;
+    use crate::s3::error::Code;
+
+    #[test]
+    fn a_region_is_any_but_us_east_1_or_none_at_all() {
+        let read = |constraint: &str| {
+            let document = format!("<CreateBucketConfiguration>{constraint}</CreateBucketConfiguration>");
+            location_constraint(document.as_bytes()).map_err(|error| error.code())
+        };
+        let named = |region: &str| read(&format!("<LocationConstraint>{region}</LocationConstraint>"));
+        assert_eq!(location_constraint(b"").ok(), Some(None));
+        assert_eq!(read(""), Ok(None));
+        assert_eq!(named("EU"), Ok(Some("eu-west-1".to_owned())));
+        for region in ["eu-central-1", "us-gov-west-1", "ap-southeast-12", "us-isob-east-1"] {
+            assert_eq!(named(region), Ok(Some(region.to_owned())), "{region}");
+        }
+        for region in
+            ["", " ", "us-east-1", "US", "us", "eu-1", "-eu-west-1", "eu-west-", "Eu-west-1", "a/b-c-1"]
+        {
+            assert_eq!(named(region), Err(Code::InvalidLocationConstraint), "{region:?}");
+        }
+        assert_eq!(read("<LocationConstraint/>"), Err(Code::InvalidLocationConstraint));
+    }
 }

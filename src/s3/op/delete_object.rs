@@ -5,7 +5,7 @@
 
 use http::StatusCode;
 
-use crate::model::{BucketName, ETagMatch, ObjectKey, Permission, Timestamp, WriteConditions};
+use crate::model::{BucketName, Comparison, ETagMatch, ObjectKey, Permission, Timestamp, WriteConditions};
 use crate::protocol::conditions;
 use crate::protocol::request::Response;
 use crate::s3::call::Call;
@@ -76,12 +76,11 @@ fn entry(element: &Element) -> Result<Entry, Error> {
     let text = |name| element.find(name).map(|child| child.map(|child| child.text().to_owned()));
     // A condition that cannot be read is never left out: it protects what would be deleted.
     let malformed = || Error::new(Code::MalformedXML);
-    let time = |text: &str| Timestamp::parse_http_date(text).or_else(|| Timestamp::parse_iso(text));
     let conditions = WriteConditions {
-        if_match: text("ETag")?.map(|tag| ETagMatch::parse(&tag)),
+        if_match: text("ETag")?.map(|tag| ETagMatch::parse(&tag, Comparison::Strong)),
         if_match_size: text("Size")?.map(|size| size.parse().map_err(|_| malformed())).transpose()?,
         if_match_modified: text("LastModifiedTime")?
-            .map(|text| time(&text).ok_or_else(malformed))
+            .map(|text| Timestamp::parse_any(&text).ok_or_else(malformed))
             .transpose()?,
         ..WriteConditions::default()
     };

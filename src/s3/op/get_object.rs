@@ -231,17 +231,25 @@ fn overrides(call: &Call<'_>) -> Result<HeaderMap, Error> {
 fn read_overrides(query: &Query) -> Result<HeaderMap, Error> {
     let mut overrides = HeaderMap::new();
     for (parameter, header) in OVERRIDES {
-        let Some(value) = query.get(parameter) else { continue };
-        let value = HeaderValue::from_bytes(value.as_bytes())
-            .map_err(|_| Error::invalid_argument(parameter, value, "the value cannot be sent as a header"))?;
+        let Some(text) = query.get(parameter) else { continue };
+        let refused = |words| Error::invalid_argument(parameter, text, words);
+        let latin =
+            latin_1(text).ok_or_else(|| refused("Header value cannot be represented using ISO-8859-1."))?;
+        let value = HeaderValue::from_bytes(&latin)
+            .map_err(|_| refused("The value has a control character, which no header can hold."))?;
         overrides.insert(header, value);
     }
     Ok(overrides)
 }
 
+/// A text in ISO-8859-1, which is what S3 sends these headers in.
+fn latin_1(text: &str) -> Option<Vec<u8>> {
+    text.chars().map(|character| u8::try_from(character).ok()).collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Query, read_overrides};
+    use super::{Code, OVERRIDES, Query, read_overrides};
 
     #[test]
     fn overrides_replace_headers_and_cannot_split_them() {
@@ -250,5 +258,21 @@ mod tests {
         assert_eq!(overrides.get("content-type").map(http::HeaderValue::as_bytes), Some(&b"text/plain"[..]));
         let query = Query::parse("response-content-type=a%0D%0AX-Injected:b").expect("a query");
         assert!(read_overrides(&query).is_err());
+    }
+
+    #[test]
+    fn overrides_are_sent_in_iso_8859_1_or_refused() {
+        let of = |text: &str| Query::parse(&format!("response-content-disposition={text}")).expect("a query");
+        let overrides = read_overrides(&of("a%C3%A9%C3%BF")).expect("headers");
+        let sent = overrides.get("content-disposition").map(http::HeaderValue::as_bytes);
+        assert_eq!(sent, Some(&b"a\xe9\xff"[..]));
+        for text in ["%E2%80%93", "%E4%BB%93.txt", "%C4%80"] {
+            for (parameter, _) in OVERRIDES {
+                let query = Query::parse(&format!("{parameter}={text}")).expect("a query");
+                let refused = read_overrides(&query).expect_err("it has no place in ISO-8859-1");
+                assert_eq!(refused.code(), Code::InvalidArgument, "{parameter}: {text}");
+                assert_eq!(refused.message(), "Header value cannot be represented using ISO-8859-1.");
+            }
+        }
     }
 }

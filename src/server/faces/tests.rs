@@ -136,6 +136,86 @@ async fn each_face_answers_in_its_own_words() {
 }
 
 #[tokio::test]
+async fn a_weak_tag_revalidates_on_every_face_and_protects_on_none() {
+    let stage = Stage::start().await;
+    let put =
+        "PUT /stage/pub/a.txt HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello";
+    assert_eq!(status(&stage.ask(put).await), "200");
+    for (host, path) in [
+        ("x", "/stage/pub/a.txt"),
+        ("x", "/pub/a.txt"),
+        ("archive.example", "/pub/a.txt"),
+        ("x", "/storage/v1/b/stage/o/pub%2Fa.txt?alt=media"),
+        ("x", "/download/storage/v1/b/stage/o/pub%2Fa.txt?alt=media"),
+    ] {
+        let answer = stage.get("GET", host, path).await;
+        let etag = answer.lines().find_map(|line| line.strip_prefix("ETag: ")).expect("an ETag").to_owned();
+        for (headers, expected) in [
+            (format!("If-None-Match: W/{etag}"), "304"),
+            (format!("If-None-Match: \"other\", W/{etag}"), "304"),
+            ("If-None-Match: W/\"other\"".to_owned(), "200"),
+            (format!("If-Match: {etag}"), "200"),
+            (format!("If-Match: W/{etag}"), "412"),
+            (format!("Range: bytes=0-0\r\nIf-Range: {etag}"), "206"),
+            (format!("Range: bytes=0-0\r\nIf-Range: W/{etag}"), "200"),
+        ] {
+            let request =
+                format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}\r\n\r\n");
+            let answer = stage.ask(&request).await;
+            assert_eq!(status(&answer), expected, "{host}{path} {headers}: {answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_405_says_which_other_methods_there_are() {
+    let stage = Stage::start().await;
+    let methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"];
+    let mut refused = 0;
+    for (host, path) in [
+        ("x", "/"),
+        ("x", "/stage"),
+        ("x", "/stage?acl"),
+        ("x", "/stage?location"),
+        ("x", "/stage/key"),
+        ("x", "/stage/key?uploads"),
+        ("x", "/stage/key?tagging"),
+        ("stage.localhost", "/key"),
+        ("x", "/storage/v1/b"),
+        ("x", "/storage/v1/b/stage"),
+        ("x", "/storage/v1/b/stage/o"),
+        ("x", "/storage/v1/b/stage/o/key"),
+        ("x", "/upload/storage/v1/b/stage/o"),
+        ("x", "/batch/storage/v1"),
+        ("x", "/__gcs__/token"),
+        ("x", "/pub/key"),
+        ("archive.example", "/pub/key"),
+        ("x", "/__version__"),
+        ("x", "/__heartbeat__"),
+        ("x", "/-/metrics"),
+        ("x", "/-/api/v1/snapshots"),
+    ] {
+        for method in methods {
+            let answer = stage.get(method, host, path).await;
+            if status(&answer) != "405" {
+                continue;
+            }
+            refused += 1;
+            let allow = answer.lines().find_map(|line| line.strip_prefix("Allow: "));
+            let allow = allow.unwrap_or_else(|| panic!("{method} {host}{path}: {answer}"));
+            let allowed: Vec<_> = allow.split(", ").collect();
+            assert!(!allowed.contains(&method), "{method} {host}{path}: {allow}");
+            assert!(allowed.iter().all(|name| methods.contains(name)), "{method} {host}{path}: {allow}");
+            for name in allowed {
+                let other = stage.get(name, host, path).await;
+                assert_ne!(status(&other), "405", "{method} {host}{path} allows {name}: {other}");
+            }
+        }
+    }
+    assert!(refused > 50, "only {refused} requests were refused");
+}
+
+#[tokio::test]
 async fn a_request_without_one_good_host_is_400() {
     let stage = Stage::start().await;
     for request in [

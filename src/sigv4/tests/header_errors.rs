@@ -107,6 +107,8 @@ fn the_date_may_stand_in_either_header_and_must_be_one() {
     for (amz_date, date, expected) in [
         (Some("20130524T000000Z"), None, None),
         (None, Some("Fri, 24 May 2013 00:00:00 GMT"), None),
+        (None, Some("Fri, 24 May 2013 00:00:00 -0000"), None),
+        (Some("Fri, 24 May 2013 00:00:00 GMT"), None, None),
         (None, Some("20130524T000000Z"), None),
         (Some("20130524T000000Z"), Some("garbage"), None),
         (None, None, Some(&no_date)),
