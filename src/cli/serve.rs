@@ -89,7 +89,8 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     let temporary = settings.ephemeral().then(|| settings.store.data_dir.clone());
     let stop = stop(signals, temporary);
     let flushing = tokio::spawn(flush(meter.clone(), store.clone())).abort_handle();
-    let stopped = listener.serve(move |arrival, request| faces.clone().answer(arrival, request), stop).await;
+    let handler = move |arrival, request| faces.clone().answer(arrival, request);
+    let stopped = listener.serve(handler, meter.connections(), stop).await;
     drop(announced);
     flushing.abort();
     tell(&meter, &store).await;
@@ -229,7 +230,7 @@ fn faces(
         view,
         archive_hosts,
         trusted_proxies: settings.server.trusted_proxies.clone(),
-        stall_timeout: settings.server.limits.stall_timeout,
+        limits: settings.server.limits,
         seed: u64::from_ne_bytes(seed),
         clock: Clock::System,
         meter: meter.clone(),

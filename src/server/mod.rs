@@ -8,6 +8,7 @@ mod cidr;
 mod config;
 mod connection;
 mod context;
+mod crowd;
 mod dockerflow;
 mod error;
 mod face;

@@ -85,6 +85,8 @@ pub struct Options {
     pub durability: Durability,
     /// Bodies up to this size live in the index.
     pub inline_max_bytes: usize,
+    /// Memory for bodies on their way in or out; what does not find room goes in small pieces.
+    pub buffers_max_bytes: usize,
     /// Free disk space that uploads leave alone, so that deleting always works.
     pub reserve_bytes: u64,
     /// The least size of a part that is not the last one.
@@ -100,6 +102,7 @@ impl Options {
             data_dir: data_dir.into(),
             durability: Durability::Synced,
             inline_max_bytes: 64 << 10,
+            buffers_max_bytes: 24 << 20,
             reserve_bytes: 64 << 20,
             part_min_bytes: 5 << 20,
             clock: Clock::System,

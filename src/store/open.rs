@@ -42,7 +42,7 @@ impl Inner {
         let sequence = sequence.max(taken);
         let begun = tally::begin(&connection, options.clock.now());
         begun.map_err(|source| OpenError::Index { folder: folder.root().to_owned(), source })?;
-        let shared = Shared::new(folder, snapshots, sequence);
+        let shared = Shared::new(folder, snapshots, sequence, options.buffers_max_bytes);
         let settings = Settings { sequence, part_min_bytes: options.part_min_bytes, clock: options.clock };
         let writer = Writer::start(connection, Arc::clone(&shared), settings).map_err(OpenError::Thread)?;
         let writer = Arc::new(writer);

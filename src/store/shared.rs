@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use super::buffer::Pool;
+use super::buffer::{Budget, Pool};
 use super::epoch::Pins;
 use super::folder::Folder;
 use super::reader::Readers;
@@ -32,8 +32,15 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// The shared parts of a store whose index is at the sequence number `committed`.
-    pub(super) fn new(folder: Folder, snapshots: Snapshots, committed: u64) -> Arc<Self> {
+    /// The shared parts of a store whose index is at the sequence number `committed`. Of the memory
+    /// for bodies half is for those that come, and half for those that go.
+    pub(super) fn new(
+        folder: Folder,
+        snapshots: Snapshots,
+        committed: u64,
+        buffers_max_bytes: usize,
+    ) -> Arc<Self> {
+        let (incoming, outgoing) = (Budget::new(buffers_max_bytes / 2), Budget::new(buffers_max_bytes / 2));
         Arc::new(Self {
             readers: Readers::new(folder.index()),
             folder,
@@ -41,9 +48,9 @@ impl Shared {
             snapshots,
             copies: Copies::default(),
             restores: AtomicU64::new(0),
-            reading: Pool::new(READ_BYTES, 8),
-            tailing: Pool::new(TAIL_BYTES, 16),
-            writing: Pool::new(WRITE_BYTES, 8),
+            reading: Pool::new(READ_BYTES, 8, &outgoing),
+            tailing: Pool::new(TAIL_BYTES, 16, &outgoing),
+            writing: Pool::new(WRITE_BYTES, 8, &incoming),
         })
     }
 }

@@ -91,7 +91,7 @@ fn faces(view: View) -> Faces {
         view,
         archive_hosts: vec!["archive.example".to_owned()],
         trusted_proxies: Vec::new(),
-        stall_timeout: std::time::Duration::from_mins(1),
+        limits: understudy::server::Limits::default(),
         seed: 1,
         clock: Clock::System,
         meter,
