@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::BUCKET;
 use super::http::{Connection, exchange, get};
 use super::server::{PATIENCE, Server, Setup};
+use super::sigv4::{EMPTY_SHA256, Signed};
 
 const MIB: usize = 1 << 20;
 
@@ -68,7 +69,8 @@ fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
 
 /// A number of the metrics.
 fn metric(server: &Server, name: &str) -> u64 {
-    let text = get(server.address(), "/-/metrics").text();
+    let signed = Signed::new(server.address(), "GET", "/-/metrics", &[], EMPTY_SHA256);
+    let text = exchange(server.address(), &signed.head, b"").expect("an answer").text();
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
     value.unwrap_or_else(|| panic!("no {name} in\n{text}"))
 }

@@ -83,7 +83,9 @@ impl Default for Limits {
 impl Limits {
     /// What a client must do to keep its connection while a body is under way.
     pub(super) fn pace(&self) -> Pace {
-        Pace { stall: self.stall_timeout, bytes_min: self.rate_bytes_min, grace: self.rate_grace }
+        // Without any grace nobody could be waited for.
+        let bytes_min = if self.rate_grace.is_zero() { 0 } else { self.rate_bytes_min };
+        Pace { stall: self.stall_timeout, bytes_min, grace: self.rate_grace }
     }
 
     /// Requests at a time from one address.

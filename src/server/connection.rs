@@ -18,6 +18,7 @@ use super::config::Limits;
 use super::crowd::{Seat, Wish, slow_down};
 use super::linger::{Linger, LingeringStream};
 use super::patience::PatientStream;
+use super::sip::SippingStream;
 use super::wire_case::WireCase;
 use crate::protocol::request::Response;
 
@@ -108,6 +109,7 @@ where
             Ok::<_, Infallible>(case.apply(response))
         }
     });
+    let stream = SippingStream::new(stream, seat.crowd().clone());
     let stream = PatientStream::new(stream, limits.pace());
     let stream = TokioIo::new(LingeringStream::new(stream, linger.clone()));
     let mut connection = std::pin::pin!(

@@ -33,6 +33,8 @@ struct Inner {
     /// Connections at a time.
     capacity: usize,
     transfers: Arc<Semaphore>,
+    /// With fewer turns left than this, transfers are many.
+    dense_below: usize,
     /// Of transfers and short requests together.
     turns: Arc<Semaphore>,
     /// Connections and turns of one address.
@@ -78,6 +80,9 @@ struct Place {
     shed: Semaphore,
 }
 
+/// So many transfers may each have as much memory as makes them fast.
+const FEW_TRANSFERS: usize = 64;
+
 const BUSY: u64 = 0;
 const SHED: u64 = u64::MAX;
 
@@ -97,6 +102,7 @@ impl Crowd {
         Self(Arc::new(Inner {
             capacity: transfers + 2 * spare,
             transfers: Arc::new(Semaphore::new(transfers)),
+            dense_below: transfers.saturating_sub(FEW_TRANSFERS),
             turns: Arc::new(Semaphore::new(transfers + spare)),
             peer_capacity: limits.per_peer().saturating_add(spare),
             peer_turns: limits.per_peer().min(Semaphore::MAX_PERMITS),
@@ -141,6 +147,11 @@ impl Crowd {
         if self.0.lock().shed_oldest(|_| true) {
             self.0.shed();
         }
+    }
+
+    /// Whether so many transfers are under way that each must do with less memory.
+    pub(super) fn is_dense(&self) -> bool {
+        self.0.dense_below > self.0.transfers.available_permits()
     }
 
     /// How many connections have not ended.
@@ -265,6 +276,11 @@ impl Seats {
 }
 
 impl Seat {
+    /// Everybody else.
+    pub(super) fn crowd(&self) -> &Crowd {
+        &self.crowd
+    }
+
     /// Done once the connection is to go, to make room for another.
     pub(super) async fn shed(&self) {
         self.place.shed().await;

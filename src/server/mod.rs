@@ -17,6 +17,7 @@ mod forwarded;
 mod linger;
 mod listener;
 mod patience;
+mod sip;
 mod stop;
 pub mod telemetry;
 #[cfg(test)]

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use tokio::sync::Semaphore;
+
 use super::buffer::{Budget, Pool};
 use super::epoch::Pins;
 use super::folder::Folder;
@@ -15,6 +17,10 @@ const READ_BYTES: usize = 256 << 10;
 const TAIL_BYTES: usize = 64 << 10;
 /// How much is digested and written at once.
 const WRITE_BYTES: usize = 512 << 10;
+
+/// How many pieces are digested and written at a time. More would not be faster, but would keep the
+/// processors from answering anybody else.
+const HANDS: usize = 8;
 
 /// Everything but the writer: it lives as long as anybody reads or stages bytes.
 #[derive(Debug)]
@@ -29,6 +35,8 @@ pub(super) struct Shared {
     pub(super) reading: Arc<Pool>,
     pub(super) tailing: Arc<Pool>,
     pub(super) writing: Arc<Pool>,
+    /// Taken for each piece of a body that is digested and written.
+    pub(super) hands: Arc<Semaphore>,
 }
 
 impl Shared {
@@ -50,6 +58,7 @@ impl Shared {
             restores: AtomicU64::new(0),
             reading: Pool::new(READ_BYTES, 8, &outgoing),
             tailing: Pool::new(TAIL_BYTES, 16, &outgoing),
+            hands: Arc::new(Semaphore::new(HANDS)),
             writing: Pool::new(WRITE_BYTES, 8, &incoming),
         })
     }

@@ -178,13 +178,22 @@ impl Spool {
             Filling::Large(buffer) => Bytes::from_owner(buffer),
         };
         let digested = piece.clone();
+        // Held by running work alone, which waits for nobody.
+        let hands = Arc::clone(&self.shared.hands).acquire_owned().await;
+        let hand = Arc::new(hands.map_err(|_| Error::Closed)?);
+        let other = Arc::clone(&hand);
         self.digesting
             .then(move |digester| {
+                let _hand = hand;
                 digester.update(&digested);
                 Ok(())
             })
             .await?;
-        self.writing.then(move |target| target.append(&piece)).await
+        let written = self.writing.then(move |target| {
+            let _hand = other;
+            target.append(&piece)
+        });
+        written.await
     }
 
     /// Waits until the pieces so far are digested and written.

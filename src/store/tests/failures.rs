@@ -126,7 +126,7 @@ impl Bench {
         let folder = Folder::open(&options).expect("a new folder");
         let (connection, sequence) = open_index(&folder).expect("a new index");
         let (snapshots, _) = find_snapshots(&folder).expect("no snapshots");
-        let shared = Shared::new(folder, snapshots, sequence);
+        let shared = Shared::new(folder, snapshots, sequence, 0);
         let settings = Settings { sequence, part_min_bytes: 0, clock: options.clock };
         let change = Change::new(connection, Arc::clone(&shared), settings);
         Self { change, shared, _folder: temporary }
