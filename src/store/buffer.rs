@@ -13,7 +13,7 @@ pub(super) const ALIGNMENT: usize = 4096;
 pub(super) const DIRECT_BYTES_MIN: usize = 512 << 10;
 
 /// How much goes at once where no large buffer is to be had. Each transfer may hold so much.
-pub(super) const SMALL_BYTES: usize = 16 << 10;
+pub(super) const SMALL_BYTES: usize = 8 << 10;
 
 /// How many bytes the buffers of some pools may take together.
 #[derive(Debug)]

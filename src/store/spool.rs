@@ -39,6 +39,9 @@ pub(super) struct Spool {
     size_bytes: u64,
 }
 
+/// A body that has sent no more than this takes no more.
+const LITTLE_BYTES: usize = 1 << 10;
+
 /// How long a large buffer waits for bytes in all. What a client sends in this time is worth a write.
 const HOLD_MAX: Duration = Duration::from_millis(250);
 
@@ -140,6 +143,10 @@ impl Spool {
             let large = (piece.len() + bytes.len() >= SMALL_BYTES).then(|| self.shared.writing.take_large());
             let Some(mut buffer) = large.flatten() else {
                 let taken = bytes.len().min(SMALL_BYTES - piece.len());
+                if piece.len() + taken > piece.capacity().max(LITTLE_BYTES) {
+                    // A vector that grows by itself takes up to twice as much.
+                    piece.reserve_exact(SMALL_BYTES - piece.len());
+                }
                 piece.extend_from_slice(&bytes[..taken]);
                 return taken;
             };
