@@ -84,9 +84,10 @@ impl Seat {
             permits,
             is_long: wish != Wish::Short,
         });
-        match &turn {
-            Some(_) => drop(self.crowd.0.counts.busy.inc()),
-            None => self.crowd.0.refused(),
+        if turn.is_some() {
+            self.crowd.0.counts.busy.inc();
+        } else {
+            self.crowd.0.refused();
         }
         turn
     }
