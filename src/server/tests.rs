@@ -197,12 +197,6 @@ async fn stopping_cuts_off_what_takes_longer_than_allowed() {
     assert_eq!(rest(&mut stream).await, "");
 }
 
-/// Reads the whole body before it answers.
-async fn patient(_arrival: Arrival, request: Request<Incoming>) -> Response {
-    drop(request.into_body().collect().await);
-    Response::new(ResponseBody::bytes("hello"))
-}
-
 #[tokio::test]
 async fn at_the_cap_the_connection_that_was_idle_longest_makes_room() {
     let server = Running::start(limits(|limits| limits.connections_max = 1), hello).await;
@@ -229,10 +223,19 @@ async fn at_the_cap_the_connection_that_was_idle_longest_makes_room() {
 
 #[tokio::test]
 async fn while_transfers_wait_for_each_other_short_requests_do_not() {
-    let server = Running::start(limits(|limits| limits.connections_max = 1), patient).await;
+    let (arrived, mut arrivals) = mpsc::unbounded_channel();
+    let handler = move |_: Arrival, request: Request<Incoming>| {
+        arrived.send(()).expect("the test waits for it");
+        async move {
+            drop(request.into_body().collect().await);
+            Response::new(ResponseBody::bytes("hello"))
+        }
+    };
+    let server = Running::start(limits(|limits| limits.connections_max = 1), handler).await;
     let upload = b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbo";
     let mut first = server.connect().await;
     first.write_all(upload).await.expect("sent");
+    in_time(arrivals.recv()).await.expect("the first upload");
     let mut second = server.connect().await;
     second.write_all(upload).await.expect("sent");
     let mut short = server.connect().await;
