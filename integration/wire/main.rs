@@ -13,6 +13,7 @@ mod sigv4;
 
 mod bodies;
 mod chunked;
+mod crowd;
 mod half_closed;
 mod keys;
 mod malformed;

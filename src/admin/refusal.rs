@@ -58,6 +58,7 @@ impl Refusal {
             Self::Store(error) | Self::Intake(IntakeError::Store(error)) => of_store(error),
             Self::Intake(IntakeError::Body(BodyError::TimedOut)) => StatusCode::REQUEST_TIMEOUT,
             Self::Intake(IntakeError::DocumentTooLarge { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Intake(IntakeError::TooManyDocuments) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Malformed(_) | Self::Intake(_) => StatusCode::BAD_REQUEST,
         }
     }

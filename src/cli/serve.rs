@@ -92,7 +92,8 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     );
     let stop = stop(signals.clone());
     let flushing = tokio::spawn(flush(meter.clone(), store.clone())).abort_handle();
-    let stopped = listener.serve(move |arrival, request| faces.clone().answer(arrival, request), stop).await;
+    let handler = move |arrival, request| faces.clone().answer(arrival, request);
+    let stopped = listener.serve(handler, meter.connections(), stop).await;
     drop(announced);
     flushing.abort();
     signals.now("noting what was read, for the receipt");
@@ -245,7 +246,7 @@ fn faces(
         archive_hosts,
         names: settings.server.names.clone(),
         trusted_proxies: settings.server.trusted_proxies.clone(),
-        stall_timeout: settings.server.limits.stall_timeout,
+        limits: settings.server.limits,
         seed: u64::from_ne_bytes(seed),
         clock: Clock::System,
         meter: meter.clone(),

@@ -2,6 +2,7 @@
 //! wrong can be told with its line; how settings come together is not known here.
 
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use serde::de::{self, Deserializer};
@@ -60,13 +61,18 @@ pub(super) struct ServerTable {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct LimitsTable {
     pub(super) connections: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) connections_per_peer: Option<NonZeroUsize>,
     pub(super) head_size: Size,
     pub(super) object_size: Size,
     pub(super) document_size: Size,
     pub(super) head_timeout: Span,
     pub(super) stall_timeout: Span,
+    pub(super) slow_rate: Size,
+    pub(super) slow_grace: Span,
     pub(super) stop_timeout: Span,
     pub(super) inline_size: Size,
+    pub(super) buffers: Size,
     pub(super) disk_reserve: Size,
     pub(super) ballast_size: Size,
     pub(super) verify_reads: Verify,
@@ -147,13 +153,17 @@ impl Default for LimitsTable {
         let store = store::Options::new("");
         Self {
             connections: server.connections_max,
+            connections_per_peer: server.connections_per_peer.and_then(NonZeroUsize::new),
             head_size: as_size(server.head_bytes_max),
             object_size: bodies.object_bytes_max.into(),
             document_size: as_size(bodies.document_bytes_max),
             head_timeout: server.head_timeout.into(),
             stall_timeout: server.stall_timeout.into(),
+            slow_rate: server.rate_bytes_min.into(),
+            slow_grace: server.rate_grace.into(),
             stop_timeout: server.stop_timeout.into(),
             inline_size: as_size(store.inline_max_bytes),
+            buffers: as_size(store.buffers_max_bytes),
             disk_reserve: store.reserve_bytes.into(),
             ballast_size: store.ballast_bytes.into(),
             verify_reads: Verify(store.verify_reads),
@@ -174,9 +184,12 @@ impl LimitsTable {
     pub(super) fn server(&self) -> server::Limits {
         server::Limits {
             connections_max: self.connections,
+            connections_per_peer: self.connections_per_peer.map(NonZeroUsize::get),
             head_bytes_max: as_usize(self.head_size),
             head_timeout: self.head_timeout.duration(),
             stall_timeout: self.stall_timeout.duration(),
+            rate_bytes_min: self.slow_rate.bytes(),
+            rate_grace: self.slow_grace.duration(),
             stop_timeout: self.stop_timeout.duration(),
         }
     }
@@ -195,6 +208,7 @@ impl LimitsTable {
         store::Options {
             durability,
             inline_max_bytes: as_usize(self.inline_size),
+            buffers_max_bytes: as_usize(self.buffers),
             reserve_bytes: self.disk_reserve.bytes(),
             ballast_bytes: self.ballast_size.bytes(),
             verify_reads: self.verify_reads.0,

@@ -1,7 +1,7 @@
 //! One request on its way through an operation: what was parsed of it, and the few steps that
 //! several operations take.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use http_body_util::Empty;
 use serde_json::Value;
@@ -17,7 +17,7 @@ use crate::fallback::Fallback;
 use crate::model::{BucketName, ByteRange, ConditionFailed, ObjectKey, Permission, WriteConditions};
 use crate::protocol::auth::Identity;
 use crate::protocol::body::{self, ByteCount, RequestBody};
-use crate::protocol::intake::Incoming;
+use crate::protocol::intake::{Document, Incoming};
 use crate::protocol::outcome::Outcome;
 use crate::protocol::query::Query;
 use crate::protocol::request::{Context, Response};
@@ -323,17 +323,13 @@ impl Call<'_> {
 
     /// Reads the body as a document.
     pub(super) async fn document(&mut self) -> Result<Bytes, Error> {
-        let max_bytes = self.inner().limits.document_bytes_max;
+        let mut document = Document::new(self.inner().limits.document_bytes_max);
         let mut incoming = self.incoming();
-        let mut document = BytesMut::new();
         while let Some(bytes) = incoming.next().await? {
-            if document.len() + bytes.len() > max_bytes {
-                return Err(crate::protocol::intake::IntakeError::DocumentTooLarge { max_bytes }.into());
-            }
-            document.extend_from_slice(&bytes);
+            document.push(&bytes)?;
         }
         incoming.finish()?;
-        Ok(document.freeze())
+        Ok(document.finish())
     }
 
     /// Reads the body as a resource.

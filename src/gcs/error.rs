@@ -270,6 +270,7 @@ impl From<IntakeError> for Error {
                 Reason::UploadTooLarge,
                 format!("A document may have at most {max_bytes} bytes here."),
             ),
+            IntakeError::TooManyDocuments => Self::with_message(Reason::BackendError, words),
             IntakeError::Body(BodyError::Interrupted(source)) => {
                 Self::new(Reason::UploadBroken).caused_by(source)
             }

@@ -36,10 +36,10 @@ use self::fields::FieldMask;
 use self::route::Operation;
 use self::sessions::Sessions;
 use crate::model::Grant;
-use crate::protocol::{allow, browser};
 use crate::protocol::outcome::{Face, Outcome};
 use crate::protocol::query::Query;
 use crate::protocol::request::{Context, Request, Response};
+use crate::protocol::{allow, browser};
 use crate::view::View;
 
 /// What the JSON face can be told.

@@ -29,6 +29,11 @@ impl Receiving {
         Ok(self.staging.write(bytes).await?)
     }
 
+    /// Waits for more of the body without holding much meanwhile.
+    pub(super) async fn wait_for<T>(&mut self, next: impl Future<Output = T>) -> Result<T, Error> {
+        Ok(self.staging.wait_for(next).await?)
+    }
+
     /// How many bytes have come.
     pub(super) fn size_bytes(&self) -> u64 {
         self.size_bytes
@@ -50,7 +55,7 @@ fn too_large(max_bytes: u64) -> Error {
 /// Stages a whole body.
 pub(super) async fn whole(mut incoming: Incoming, store: &Store, max_bytes: u64) -> Result<Staged, Error> {
     let mut receiving = Receiving::begin(store, incoming.size_bytes(), max_bytes)?;
-    while let Some(bytes) = incoming.next().await? {
+    while let Some(bytes) = receiving.wait_for(incoming.next()).await?? {
         receiving.write(bytes).await?;
     }
     incoming.finish()?;

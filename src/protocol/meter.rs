@@ -11,6 +11,7 @@ use http::StatusCode;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
@@ -32,10 +33,25 @@ struct Inner {
     sent: Family<ByFace, Counter>,
     durations: Family<ByFace, Histogram, fn() -> Histogram>,
     aborted: Family<ByFace, Counter>,
+    connections: Connections,
     /// What the receipt counts and the store was not told yet.
     tally: Mutex<Tally>,
     /// The counters of each face in the four families above, so that no request looks them up.
     of_faces: [OfFace; Face::ALL.len()],
+}
+
+/// Counts connections. Clones count together.
+#[derive(Debug, Clone, Default)]
+pub struct Connections {
+    /// Connections that are open.
+    pub open: Gauge,
+    /// Of these, those with a request under way.
+    pub busy: Gauge,
+    /// Connections that were closed while nothing was asked on them, because others came.
+    pub shed: Counter,
+    /// Requests that were answered 503 because too many were under way, and connections that were
+    /// closed unheard.
+    pub refused: Counter,
 }
 
 #[derive(Debug)]
@@ -95,7 +111,8 @@ impl Default for Inner {
             }
         });
         let (requests, tally) = (Family::default(), Mutex::default());
-        Self { requests, received, sent, durations, aborted, tally, of_faces }
+        let connections = Connections::default();
+        Self { connections, requests, received, sent, durations, aborted, tally, of_faces }
     }
 }
 
@@ -113,6 +130,11 @@ impl Meter {
         if !whole {
             aborted.inc();
         }
+    }
+
+    /// Where connections are counted.
+    pub fn connections(&self) -> Connections {
+        self.0.connections.clone()
     }
 
     /// Counts for the receipt. The upstream is empty where it is about none.
@@ -135,7 +157,12 @@ impl Meter {
 
     /// Shows what was counted.
     pub fn register(&self, registry: &mut Registry) {
-        let Inner { requests, received, sent, durations, aborted, .. } = &*self.0;
+        let Inner { connections, requests, received, sent, durations, aborted, .. } = &*self.0;
+        let Connections { open, busy, shed, refused } = connections.clone();
+        registry.register("connections", "Connections that are open", open);
+        registry.register("connections_busy", "Of these, those with a request under way", busy);
+        registry.register("connections_shed", "Idle connections that made room for others", shed);
+        registry.register("connections_refused", "Requests refused because of too many at a time", refused);
         registry.register("requests", "Requests that were answered or given up", requests.clone());
         registry.register_with_unit(
             "received",

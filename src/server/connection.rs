@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use http::{Request, header};
 use hyper::body::Incoming;
@@ -14,8 +15,10 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use super::config::Limits;
+use super::crowd::{Seat, Wish, slow_down};
 use super::linger::{Linger, LingeringStream};
 use super::patience::PatientStream;
+use super::sip::SippingStream;
 use super::wire_case::WireCase;
 use crate::protocol::request::Response;
 
@@ -47,7 +50,15 @@ pub(super) struct Terms {
     pub(super) limits: Limits,
     pub(super) phase: watch::Receiver<Phase>,
     pub(super) case: WireCase,
+    pub(super) seat: Seat,
 }
+
+/// What hyper needs at least for what it reads ahead and has yet to write, which each connection may
+/// hold.
+const BUFFER_BYTES_MIN: usize = 8192;
+
+/// How long a connection that is to make room may take to say so.
+const SHED_GRACE: Duration = Duration::from_millis(100);
 
 /// Answers the requests of one connection until it ends.
 pub(super) async fn converse<H, F>(stream: TcpStream, tls: Option<TlsAcceptor>, mut terms: Terms, handler: H)
@@ -67,6 +78,7 @@ where
     let greeted = tokio::select! {
         greeted = tokio::time::timeout(terms.limits.head_timeout, acceptor.accept(stream)) => greeted,
         () = reached(&mut terms.phase, Phase::Draining) => return,
+        () = terms.seat.shed() => return,
     };
     match greeted {
         Ok(Ok(stream)) => speak(stream, terms, handler).await,
@@ -82,24 +94,30 @@ where
     H: Fn(Arrival, Request<Incoming>) -> F,
     F: Future<Output = Response>,
 {
-    let Terms { arrival, limits, mut phase, case } = terms;
+    let Terms { arrival, limits, mut phase, case, seat } = terms;
     let linger = Linger::default();
-    let service = service_fn(|request| {
-        let answer = handler(arrival, request);
-        let (case, linger) = (&case, &linger);
+    let service = service_fn(|request: Request<Incoming>| {
+        let (case, linger, seat, handler) = (&case, &linger, &seat, &handler);
         async move {
-            let response = answer.await;
+            let path = request.uri().path().to_owned();
+            let answered = match seat.turn(Wish::of(&request)).await {
+                Some(turn) => turn.answered(handler(arrival, request).await),
+                None => None,
+            };
+            let response = answered.unwrap_or_else(|| slow_down(&path));
             linger.set(response.headers().contains_key(header::CONNECTION));
             Ok::<_, Infallible>(case.apply(response))
         }
     });
-    let stream = PatientStream::new(stream, limits.stall_timeout);
+    let stream = SippingStream::new(stream, seat.crowd().clone());
+    let stream = PatientStream::new(stream, limits.pace());
     let stream = TokioIo::new(LingeringStream::new(stream, linger.clone()));
     let mut connection = std::pin::pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.head_timeout)
             .max_header_size(limits.head_bytes_max)
+            .max_buf_size(limits.head_bytes_max.max(BUFFER_BYTES_MIN))
             // A client may say that it will send nothing more and still wait for its answer.
             .half_close(true)
             .serve_connection(stream, service)
@@ -107,6 +125,13 @@ where
     let ended = tokio::select! {
         biased;
         ended = &mut connection => ended,
+        () = seat.shed() => {
+            connection.as_mut().graceful_shutdown();
+            match tokio::time::timeout(SHED_GRACE, connection).await {
+                Ok(ended) => ended,
+                Err(_elapsed) => return,
+            }
+        }
         () = reached(&mut phase, Phase::Draining) => {
             connection.as_mut().graceful_shutdown();
             tokio::select! {

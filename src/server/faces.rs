@@ -10,11 +10,12 @@ use hyper::body::Incoming;
 use serde_json::json;
 
 use super::cidr::Cidr;
+use super::config::Limits;
 use super::connection::Arrival;
 use super::context::Contexts;
 use super::dockerflow::{Dockerflow, document};
 use super::face::{Address, Face, select};
-use super::patience::{Delivery, PatientBody};
+use super::patience::{Delivery, Pace, PatientBody};
 use crate::admin;
 use crate::archive;
 use crate::clock::Clock;
@@ -41,7 +42,7 @@ struct Inner {
     contexts: Contexts,
     archive_hosts: Vec<String>,
     names: Names,
-    stall_timeout: std::time::Duration,
+    pace: Pace,
 }
 
 /// What the faces are made of.
@@ -62,8 +63,8 @@ pub struct Parts {
     pub names: Names,
     /// Whose word about client, host and scheme is taken.
     pub trusted_proxies: Vec<Cidr>,
-    /// Time in which a client that sends a body must make any progress.
-    pub stall_timeout: std::time::Duration,
+    /// How slow a client that sends a body may be.
+    pub limits: Limits,
     /// The first request id, which should be random.
     pub seed: u64,
     /// For the times of requests.
@@ -90,14 +91,13 @@ impl Faces {
             contexts,
             archive_hosts: parts.archive_hosts,
             names: parts.names,
-            stall_timeout: parts.stall_timeout,
+            pace: parts.limits.pace(),
         }))
     }
 
     /// Answers one request.
     pub async fn answer(self, arrival: Arrival, request: Request<Incoming>) -> Response {
-        let Inner { s3, gcs, archive, admin, dockerflow, contexts, archive_hosts, names, stall_timeout } =
-            &*self.0;
+        let Inner { s3, gcs, archive, admin, dockerflow, contexts, archive_hosts, names, pace } = &*self.0;
         let (mut parts, body) = request.into_parts();
         let context = match contexts.begin(arrival, &mut parts) {
             Ok(context) => context,
@@ -116,7 +116,7 @@ impl Faces {
             }
         };
         let expects = parts.headers.contains_key(header::EXPECT);
-        let body = PatientBody::new(body, *stall_timeout);
+        let body = PatientBody::new(body, *pace);
         let delivery = body.delivery();
         let body = receive(body, context.received.clone());
         let request = Request::from_parts(parts, body);

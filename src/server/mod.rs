@@ -8,6 +8,7 @@ mod cidr;
 mod config;
 mod connection;
 mod context;
+mod crowd;
 mod dockerflow;
 mod error;
 mod face;
@@ -16,6 +17,7 @@ mod forwarded;
 mod linger;
 mod listener;
 mod patience;
+mod sip;
 mod stop;
 pub mod telemetry;
 #[cfg(test)]

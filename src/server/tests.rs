@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use super::patience::PatientBody;
 use super::{Arrival, Config, Error, Limits, Listener, Stopped, TlsFiles};
 use crate::protocol::body::{BodyError, ResponseBody};
+use crate::protocol::meter::Connections;
 use crate::protocol::request::Response;
 
 /// Longest wait for anything; only a failing test waits so long.
@@ -40,7 +41,8 @@ impl Running {
         let listener = Listener::bind(&config).await.expect("a free port");
         let address = listener.address();
         let (stop, stopped) = oneshot::channel();
-        let server = tokio::spawn(listener.serve(handler, async { drop(stopped.await) }));
+        let server =
+            tokio::spawn(listener.serve(handler, Connections::default(), async { drop(stopped.await) }));
         Self { address, stop, server }
     }
 
@@ -196,21 +198,94 @@ async fn stopping_cuts_off_what_takes_longer_than_allowed() {
 }
 
 #[tokio::test]
-async fn at_the_cap_a_connection_waits_until_another_ends() {
+async fn at_the_cap_the_connection_that_was_idle_longest_makes_room() {
     let server = Running::start(limits(|limits| limits.connections_max = 1), hello).await;
+    let mut kept = Vec::new();
+    for _ in 0..1 + 2 * super::crowd::spare(1) {
+        let mut stream = server.connect().await;
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("sent");
+        answer(&mut stream, "hello").await;
+        kept.push(stream);
+    }
+    // Used again, the first is no longer the one that was idle longest.
+    kept[0].write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("sent");
+    answer(&mut kept[0], "hello").await;
+    let mut late = server.connect().await;
+    late.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("sent");
+    answer(&mut late, "hello").await;
+    assert_eq!(rest(&mut kept[1]).await, "", "the second is closed");
+    for still in [0, 2] {
+        kept[still].write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("sent");
+        answer(&mut kept[still], "hello").await;
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn while_transfers_wait_for_each_other_short_requests_do_not() {
+    let (arrived, mut arrivals) = mpsc::unbounded_channel();
+    let handler = move |_: Arrival, request: Request<Incoming>| {
+        arrived.send(()).expect("the test waits for it");
+        async move {
+            drop(request.into_body().collect().await);
+            Response::new(ResponseBody::bytes("hello"))
+        }
+    };
+    let server = Running::start(limits(|limits| limits.connections_max = 1), handler).await;
+    let upload = b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbo";
     let mut first = server.connect().await;
-    first.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("sent");
-    answer(&mut first, "hello").await;
-    // The system takes the second connection; the server does not, so it is not answered yet.
+    first.write_all(upload).await.expect("sent");
+    in_time(arrivals.recv()).await.expect("the first upload");
     let mut second = server.connect().await;
-    second.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("sent");
+    second.write_all(upload).await.expect("sent");
+    let mut short = server.connect().await;
+    short.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("sent");
+    answer(&mut short, "hello").await;
+    second.write_all(b"dy").await.expect("sent");
     let mut byte = [0_u8; 1];
     let early = tokio::time::timeout(SHORT, second.peek(&mut byte)).await;
-    assert!(early.is_err(), "the second connection was answered while the first held the only slot");
-    drop(first);
+    assert!(early.is_err(), "the second was answered while the first had the only turn");
+    first.write_all(b"dy").await.expect("sent");
+    answer(&mut first, "hello").await;
     answer(&mut second, "hello").await;
-    drop(second);
     server.stop().await;
+}
+
+#[tokio::test]
+async fn with_every_turn_taken_health_is_answered_and_others_are_told_to_slow_down() {
+    let handler = |_: Arrival, request: Request<Incoming>| async move {
+        if request.uri().path() != "/__lbheartbeat__" {
+            std::future::pending::<()>().await;
+        }
+        Response::new(ResponseBody::bytes("hello"))
+    };
+    let short = |limits: &mut Limits| {
+        limits.connections_max = 1;
+        limits.stop_timeout = SHORT;
+    };
+    let server = Running::start(limits(short), handler).await;
+    let mut asked = Vec::new();
+    // All turns, then as many who wait as there is room for, then some for whom those are sent away.
+    for _ in 0..1 + 2 * super::crowd::spare(1) + 4 {
+        let mut stream = server.connect().await;
+        stream.write_all(b"GET /a/b HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("sent");
+        asked.push(stream);
+    }
+    let mut health = server.connect().await;
+    health.write_all(b"GET /__lbheartbeat__ HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("sent");
+    answer(&mut health, "hello").await;
+    let mut refused = 0;
+    for stream in &mut asked {
+        let told = tokio::time::timeout(SHORT, stream.readable()).await;
+        if told.is_ok() {
+            let text = rest(stream).await;
+            // Its head may not have come before it had to go.
+            assert!(text.is_empty() || text.contains("<Code>SlowDown</Code>"), "{text}");
+            refused += 1;
+        }
+    }
+    assert!(refused > 0, "nobody made room");
+    assert!(server.stop().await.cut_off > 0);
 }
 
 #[tokio::test]
@@ -219,7 +294,12 @@ async fn a_body_that_stalls_fails_with_its_reason() {
     let handler = move |_: Arrival, request: Request<Incoming>| {
         let told = told.clone();
         async move {
-            let body = PatientBody::new(request.into_body(), SHORT).collect().await;
+            let body = PatientBody::new(
+                request.into_body(),
+                limits(|limits| limits.stall_timeout = SHORT).limits.pace(),
+            )
+            .collect()
+            .await;
             told.send(body.map(http_body_util::Collected::to_bytes)).expect("the test waits for it");
             Response::new(ResponseBody::empty())
         }

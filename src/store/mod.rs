@@ -105,6 +105,8 @@ pub struct Options {
     pub durability: Durability,
     /// Bodies up to this size live in the index.
     pub inline_max_bytes: usize,
+    /// Memory for bodies on their way in or out; what does not find room goes in small pieces.
+    pub buffers_max_bytes: usize,
     /// Free disk space that uploads leave alone, so that deleting always works.
     pub reserve_bytes: u64,
     /// Room that is taken up until the disk is full, so that deletions, the start and an export go on
@@ -128,6 +130,7 @@ impl Options {
             data_dir: data_dir.into(),
             durability: Durability::Synced,
             inline_max_bytes: 64 << 10,
+            buffers_max_bytes: 24 << 20,
             reserve_bytes: 64 << 20,
             ballast_bytes: 8 << 20,
             part_min_bytes: 5 << 20,

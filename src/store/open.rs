@@ -56,7 +56,8 @@ impl Inner {
             let mend = format!("chmod -R go-rwx {}", mend::quoted(&folder.root().display().to_string()));
             tracing::warn!(%mend, "other users of this machine can read or change what the data folder holds");
         }
-        let shared = Shared::new(folder, snapshots, sequence, options.verify_reads);
+        let shared =
+            Shared::new(folder, snapshots, sequence, options.verify_reads, options.buffers_max_bytes);
         let settings = Settings { sequence, clock: options.clock };
         let writer = Writer::start(connection, Arc::clone(&shared), settings, mark);
         let writer = writer.map_err(OpenError::Thread)?;

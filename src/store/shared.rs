@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use super::buffer::Pool;
+use tokio::sync::Semaphore;
+
+use super::buffer::{Budget, Pool};
 use super::damage;
 use super::epoch::Pins;
 use super::folder::Folder;
@@ -18,6 +20,10 @@ const READ_BYTES: usize = 256 << 10;
 const TAIL_BYTES: usize = 64 << 10;
 /// How much is digested and written at once.
 const WRITE_BYTES: usize = 512 << 10;
+
+/// How many pieces are digested and written at a time. More would not be faster, but would keep the
+/// processors from answering anybody else.
+const HANDS: usize = 8;
 
 /// Everything but the writer: it lives as long as anybody reads or stages bytes.
 #[derive(Debug)]
@@ -37,16 +43,21 @@ pub(super) struct Shared {
     pub(super) reading: Arc<Pool>,
     pub(super) tailing: Arc<Pool>,
     pub(super) writing: Arc<Pool>,
+    /// Taken for each piece of a body that is digested and written.
+    pub(super) hands: Arc<Semaphore>,
 }
 
 impl Shared {
-    /// The shared parts of a store whose index is at the sequence number `committed`.
+    /// The shared parts of a store whose index is at the sequence number `committed`. Of the memory
+    /// for bodies half is for those that come, and half for those that go.
     pub(super) fn new(
         folder: Folder,
         snapshots: Snapshots,
         committed: u64,
         verify_reads: VerifyReads,
+        buffers_max_bytes: usize,
     ) -> Arc<Self> {
+        let (incoming, outgoing) = (Budget::new(buffers_max_bytes / 2), Budget::new(buffers_max_bytes / 2));
         Arc::new(Self {
             readers: Readers::new(folder.index()),
             folder,
@@ -57,9 +68,10 @@ impl Shared {
             restores: AtomicU64::new(0),
             damage: damage::Found::default(),
             sampler: Sampler::new(verify_reads),
-            reading: Pool::new(READ_BYTES, 8),
-            tailing: Pool::new(TAIL_BYTES, 16),
-            writing: Pool::new(WRITE_BYTES, 8),
+            reading: Pool::new(READ_BYTES, 8, &outgoing),
+            tailing: Pool::new(TAIL_BYTES, 16, &outgoing),
+            hands: Arc::new(Semaphore::new(HANDS)),
+            writing: Pool::new(WRITE_BYTES, 8, &incoming),
         })
     }
 }

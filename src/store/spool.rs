@@ -2,19 +2,24 @@
 //!
 //! While one buffer fills, the one before it is digested on one blocking thread and written on
 //! another. Threads are taken for a buffer, not for an upload, so that a slow client holds none.
+//! Large buffers are few, and for who has much to put into them: a body begins each piece in a small
+//! one, goes on in it where no large one is to be had, and gives a large one back that it cannot fill
+//! in time ([`Spool::release`]). So nobody waits for a buffer.
 //! Files that may become large are written with `O_DIRECT`: they would only push everything else out
 //! of the page cache, and the disk is faster without the extra copy.
 
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use tokio::task::JoinHandle;
 
 use super::blob::BlobFile;
-use super::buffer::{ALIGNMENT, Buffer};
+use super::buffer::{ALIGNMENT, Buffer, SMALL_BYTES};
 use super::error::Error;
 use super::shared::Shared;
 use super::tail::{Growth, Tail};
@@ -25,11 +30,27 @@ use crate::checksum::{Digester, Digests};
 #[derive(Debug)]
 pub(super) struct Spool {
     shared: Arc<Shared>,
-    filling: Option<Buffer>,
+    filling: Filling,
+    /// How long the large buffer has waited for bytes.
+    waited: Duration,
     digesting: Lane<Digester>,
     writing: Lane<Target>,
     growth: Arc<Growth>,
     size_bytes: u64,
+}
+
+/// A body that has sent no more than this takes no more.
+const LITTLE_BYTES: usize = 1 << 10;
+
+/// How long a large buffer waits for bytes in all. What a client sends in this time is worth a write.
+const HOLD_MAX: Duration = Duration::from_millis(250);
+
+/// The piece that comes next.
+#[derive(Debug)]
+enum Filling {
+    /// At most [`SMALL_BYTES`].
+    Small(Vec<u8>),
+    Large(Buffer),
 }
 
 /// What one blocking thread at a time works on.
@@ -86,7 +107,8 @@ impl Spool {
         };
         Self {
             shared,
-            filling: None,
+            filling: Filling::Small(Vec::new()),
+            waited: Duration::ZERO,
             digesting: Lane::Here(digester),
             writing: Lane::Here(target),
             growth,
@@ -97,27 +119,95 @@ impl Spool {
     /// Takes the next bytes.
     pub(super) async fn write(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
         while !bytes.is_empty() {
-            let buffer = self.filling.get_or_insert_with(|| self.shared.writing.take());
-            let taken = buffer.fill_from(bytes);
+            let taken = self.fill_from(bytes);
             bytes = &bytes[taken..];
             self.size_bytes += taken as u64;
-            if buffer.is_full() {
-                self.flush().await?;
+            match &self.filling {
+                Filling::Large(buffer) if buffer.is_full() => self.flush().await?,
+                // As nothing more fits, there was no large one.
+                Filling::Small(piece) if piece.len() == SMALL_BYTES => {
+                    self.flush().await?;
+                    // Otherwise each body would hold as many pieces as threads are behind.
+                    self.settle().await?;
+                }
+                Filling::Small(_) | Filling::Large(_) => {}
             }
         }
         Ok(())
     }
 
+    /// Takes as many bytes as fit into the piece, in a large buffer if they are enough for one and
+    /// there is one.
+    fn fill_from(&mut self, bytes: &[u8]) -> usize {
+        if let Filling::Small(piece) = &mut self.filling {
+            let large = (piece.len() + bytes.len() >= SMALL_BYTES).then(|| self.shared.writing.take_large());
+            let Some(mut buffer) = large.flatten() else {
+                let taken = bytes.len().min(SMALL_BYTES - piece.len());
+                if piece.len() + taken > piece.capacity().max(LITTLE_BYTES) {
+                    // A vector that grows by itself takes up to twice as much.
+                    piece.reserve_exact(SMALL_BYTES - piece.len());
+                }
+                piece.extend_from_slice(&bytes[..taken]);
+                return taken;
+            };
+            buffer.fill_from(piece);
+            self.waited = Duration::ZERO;
+            self.filling = Filling::Large(buffer);
+        }
+        match &mut self.filling {
+            Filling::Large(buffer) => buffer.fill_from(bytes),
+            Filling::Small(_) => 0,
+        }
+    }
+
+    /// How much longer it may wait for bytes with what it holds; no end to it if that is little.
+    pub(super) fn may_wait(&self) -> Option<Duration> {
+        match self.filling {
+            Filling::Small(_) => None,
+            Filling::Large(_) => Some(HOLD_MAX.saturating_sub(self.waited)),
+        }
+    }
+
+    /// Notes for how long bytes were waited for.
+    pub(super) fn has_waited(&mut self, time: Duration) {
+        self.waited += time;
+    }
+
+    /// Writes what there is, so that others get its buffer.
+    pub(super) async fn release(&mut self) -> Result<(), Error> {
+        self.flush().await
+    }
+
     async fn flush(&mut self) -> Result<(), Error> {
-        let Some(full) = self.filling.take() else { return Ok(()) };
-        let (digested, written) = shared_twice(full);
+        let piece = match std::mem::replace(&mut self.filling, Filling::Small(Vec::new())) {
+            Filling::Small(piece) if piece.is_empty() => return Ok(()),
+            Filling::Small(piece) => Bytes::from(piece),
+            Filling::Large(buffer) => Bytes::from_owner(buffer),
+        };
+        let digested = piece.clone();
+        // Held by running work alone, which waits for nobody.
+        let hands = Arc::clone(&self.shared.hands).acquire_owned().await;
+        let hand = Arc::new(hands.map_err(|_| Error::Closed)?);
+        let other = Arc::clone(&hand);
         self.digesting
             .then(move |digester| {
-                digester.update(digested.as_ref().as_ref());
+                let _hand = hand;
+                digester.update(&digested);
                 Ok(())
             })
             .await?;
-        self.writing.then(move |target| target.append(written.as_ref().as_ref())).await
+        let written = self.writing.then(move |target| {
+            let _hand = other;
+            target.append(&piece)
+        });
+        written.await
+    }
+
+    /// Waits until the pieces so far are digested and written.
+    async fn settle(&mut self) -> Result<(), Error> {
+        self.digesting = Lane::Here(self.digesting.take().await?);
+        self.writing = Lane::Here(self.writing.take().await?);
+        Ok(())
     }
 
     /// The file, once there is one, and how many bytes can be read from it.
@@ -134,11 +224,6 @@ impl Spool {
         let file = placing.await.unwrap_or(Err(Error::Closed))?;
         Ok((self.size_bytes, digests, file))
     }
-}
-
-fn shared_twice(buffer: Buffer) -> (Arc<Buffer>, Arc<Buffer>) {
-    let buffer = Arc::new(buffer);
-    (Arc::clone(&buffer), buffer)
 }
 
 impl Target {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -15,6 +16,12 @@ use crate::model::ChecksumAlgorithm;
 /// Bodies up to this size are digested where they are: it takes less time than to hand them over.
 const DIGEST_HERE_BYTES: usize = 16 << 10;
 
+/// What a body may hold in memory however slow it is.
+const HELD_BYTES_MAX: usize = 4 << 10;
+
+/// How long more than that waits for the rest of a small body in all, before it goes into a file.
+const HOLD_MAX: Duration = Duration::from_secs(2);
+
 /// Bytes on their way in. Dropping it discards them.
 ///
 /// A `write` that was given up half-way leaves it useless: drop it.
@@ -25,6 +32,8 @@ pub struct Staging {
     expected_bytes: u64,
     digester: Option<Digester>,
     state: State,
+    /// How long bytes in memory have waited for more.
+    waited: Duration,
 }
 
 #[derive(Debug)]
@@ -68,27 +77,74 @@ impl Staging {
         let expected_bytes = size_hint.unwrap_or(0);
         // A declared length is only a promise: memory is taken as the bytes come.
         let state = State::Memory(Vec::new());
-        Self { shared, inline_max_bytes, expected_bytes, digester: Some(Digester::new(extra)), state }
+        Self {
+            shared,
+            inline_max_bytes,
+            expected_bytes,
+            digester: Some(Digester::new(extra)),
+            state,
+            waited: Duration::ZERO,
+        }
     }
 
     /// Takes the next bytes; waits while the disk or the digests are behind.
     pub async fn write(&mut self, bytes: Bytes) -> Result<(), Error> {
+        if let State::Memory(memory) = &mut self.state {
+            // What will not stay in memory is not gathered there.
+            let is_inline = self.expected_bytes <= self.inline_max_bytes as u64
+                && memory.len() + bytes.len() <= self.inline_max_bytes;
+            if is_inline {
+                memory.extend_from_slice(&bytes);
+                return Ok(());
+            }
+            self.release().await?;
+        }
         match &mut self.state {
             State::File(spool) => spool.write(&bytes).await,
-            State::Memory(memory) if memory.len() + bytes.len() <= self.inline_max_bytes => {
-                memory.extend_from_slice(&bytes);
-                Ok(())
-            }
-            State::Memory(memory) => {
-                let memory = std::mem::take(memory);
-                let digester = self.digester.take().ok_or(Error::Closed)?;
-                let mut spool = Spool::new(Arc::clone(&self.shared), digester, self.expected_bytes);
-                spool.write(&memory).await?;
-                spool.write(&bytes).await?;
-                self.state = State::File(Box::new(spool));
-                Ok(())
-            }
+            State::Memory(_) => Err(Error::Closed),
         }
+    }
+
+    /// Waits for more of the body, on behalf of who writes it. If it is slow to come, what was
+    /// gathered goes into the file meanwhile: a body that stalls holds next to no memory.
+    pub async fn wait_for<T>(&mut self, next: impl Future<Output = T>) -> Result<T, Error> {
+        let Some(may_wait) = self.may_wait() else { return Ok(next.await) };
+        let mut next = std::pin::pin!(next);
+        let since = Instant::now();
+        let come = tokio::time::timeout(may_wait, &mut next).await;
+        match &mut self.state {
+            State::File(spool) => spool.has_waited(since.elapsed()),
+            State::Memory(_) => self.waited += since.elapsed(),
+        }
+        if let Ok(come) = come {
+            return Ok(come);
+        }
+        self.release().await?;
+        Ok(next.await)
+    }
+
+    fn may_wait(&self) -> Option<Duration> {
+        match &self.state {
+            State::File(spool) => spool.may_wait(),
+            State::Memory(memory) if memory.len() <= HELD_BYTES_MAX => None,
+            State::Memory(_) => Some(HOLD_MAX.saturating_sub(self.waited)),
+        }
+    }
+
+    /// Writes what was gathered into the file.
+    async fn release(&mut self) -> Result<(), Error> {
+        let memory = match &mut self.state {
+            State::File(spool) => return spool.release().await,
+            State::Memory(memory) => std::mem::take(memory),
+        };
+        let digester = self.digester.take().ok_or(Error::Closed)?;
+        let mut spool = Spool::new(Arc::clone(&self.shared), digester, self.expected_bytes);
+        spool.write(&memory).await?;
+        if self.waited >= HOLD_MAX {
+            spool.release().await?;
+        }
+        self.state = State::File(Box::new(spool));
+        Ok(())
     }
 
     /// The file, once the bytes are in one, and how many of them can be read from it so far. After

@@ -82,7 +82,7 @@ impl Fill {
         let mut spooled = Following { few: Vec::new(), tail: None };
         let mut received: u64 = 0;
         let mut taken = self.allowance.begin();
-        while let Some(bytes) = std::future::poll_fn(|cx| body.poll_chunk(cx)).await {
+        while let Some(bytes) = staging.wait_for(std::future::poll_fn(|cx| body.poll_chunk(cx))).await? {
             let bytes = bytes?;
             received += bytes.len() as u64;
             if let Some(size) = size_bytes.filter(|size| received > *size) {

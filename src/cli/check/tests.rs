@@ -13,6 +13,7 @@ use super::{Arguments, Finding, State};
 use crate::cli::heartbeat::{Heartbeat, ask};
 use crate::cli::wire::Unasked;
 use crate::protocol::body::ResponseBody;
+use crate::protocol::meter::Connections;
 use crate::protocol::request::Response;
 use crate::server::{Config, Listener, TlsFiles};
 
@@ -83,6 +84,7 @@ async fn echo(tls: Option<TlsFiles>) -> (SocketAddr, oneshot::Sender<()>) {
     let (stop, stopped) = oneshot::channel::<()>();
     tokio::spawn(listener.serve(
         |_, request| ready(Response::new(ResponseBody::bytes(request.uri().path().to_owned()))),
+        Connections::default(),
         async { drop(stopped.await) },
     ));
     (address, stop)

@@ -2,7 +2,6 @@
 //!
 //! GCS: "Objects: insert", "Single-request uploads", "Resumable uploads".
 
-use bytes::BytesMut;
 use http::{HeaderMap, StatusCode, header};
 
 use crate::gcs::call::Call;
@@ -13,7 +12,7 @@ use crate::gcs::receive::{self, Receiving};
 use crate::gcs::response;
 use crate::gcs::sessions::Session;
 use crate::model::{BucketName, Metadata, ObjectKey, Permission, SystemHeader, Tags, WriteConditions};
-use crate::protocol::intake::{Incoming, IntakeError};
+use crate::protocol::intake::{Document, Incoming};
 use crate::protocol::request::Response;
 use crate::store::{NewUpload, PutObject, Staged};
 
@@ -100,7 +99,7 @@ async fn multipart(mut call: Call<'_>, bucket: BucketName) -> Result<Response, E
     let draft = draft.foresee(&call, &bucket).await?;
     let max_bytes = call.inner().limits.object_bytes_max;
     let mut receiving = Receiving::begin(call.store(), parts.incoming.size_bytes(), max_bytes)?;
-    while let Some(event) = parts.next().await? {
+    while let Some(event) = receiving.wait_for(parts.next()).await?? {
         match event {
             Event::Data(bytes) => receiving.write(bytes).await?,
             Event::Part(_) => {
@@ -141,7 +140,7 @@ impl Parts {
 
     /// Reads the first part, up to the beginning of the second.
     async fn document(&mut self, max_bytes: usize) -> Result<Sent, Error> {
-        let mut document = BytesMut::new();
+        let mut document = Document::new(max_bytes);
         let mut begun = false;
         while let Some(event) = self.next().await? {
             match event {
@@ -150,14 +149,11 @@ impl Parts {
                     self.part = Some(headers);
                     break;
                 }
-                Event::Data(bytes) => document.extend_from_slice(&bytes),
+                Event::Data(bytes) => document.push(&bytes)?,
                 Event::End => break,
             }
-            if document.len() > max_bytes {
-                return Err(IntakeError::DocumentTooLarge { max_bytes }.into());
-            }
         }
-        Sent::parse(&document)
+        Sent::parse(&document.finish())
     }
 }
 

@@ -270,7 +270,7 @@ impl Arriving {
     async fn take(&self, mut incoming: Incoming, receiving: &mut Receiving) -> Result<(), Error> {
         let mut to_skip = self.skipped;
         let mut taken = 0;
-        while let Some(mut bytes) = incoming.next().await? {
+        while let Some(mut bytes) = receiving.wait_for(incoming.next()).await?? {
             taken += bytes.len() as u64;
             let skip = usize::try_from(to_skip).unwrap_or(usize::MAX).min(bytes.len());
             to_skip -= skip as u64;

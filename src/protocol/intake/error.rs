@@ -31,6 +31,9 @@ pub enum IntakeError {
         /// `MaxMessageLengthBytes`.
         max_bytes: usize,
     },
+    /// `SlowDown`: the documents of other requests fill the memory that there is for them.
+    #[error("Please reduce your request rate: too many large documents are under way.")]
+    TooManyDocuments,
     /// `Content-MD5` is not the base64 of 16 bytes.
     #[error("The Content-MD5 you specified was invalid.")]
     InvalidDigest {

@@ -9,14 +9,16 @@
 //! (`store`), the meaning of documents (the faces).
 
 mod declared;
+mod document;
 mod error;
 #[cfg(test)]
 mod tests;
 
 pub use declared::checksum_header;
+pub use document::Document;
 pub use error::IntakeError;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::HeaderMap;
 use http_body_util::BodyExt as _;
 
@@ -136,7 +138,7 @@ impl Intake {
         algorithms.extend_from_slice(extra);
         let mut staging = store.stage(&algorithms, Some(length));
         let mut incoming = Incoming::new(body, self.decoder, self.length);
-        while let Some(bytes) = incoming.next().await? {
+        while let Some(bytes) = staging.wait_for(incoming.next()).await?? {
             staging.write(bytes).await?;
         }
         let trailers = incoming.finish()?;
@@ -153,18 +155,15 @@ impl Intake {
             return Err(IntakeError::DocumentTooLarge { max_bytes });
         }
         let mut digester = Digester::new(&self.declared.algorithms());
-        let mut document = BytesMut::new();
+        let mut document = Document::new(max_bytes);
         let mut incoming = Incoming::new(body, self.decoder, self.length);
         while let Some(bytes) = incoming.next().await? {
-            if document.len() + bytes.len() > max_bytes {
-                return Err(IntakeError::DocumentTooLarge { max_bytes });
-            }
+            document.push(&bytes)?;
             digester.update(&bytes);
-            document.extend_from_slice(&bytes);
         }
         let trailers = incoming.finish()?;
         self.declared.check(&digester.finish(), &trailers)?;
-        Ok(document.freeze())
+        Ok(document.finish())
     }
 }
 

@@ -178,6 +178,7 @@ impl From<IntakeError> for Error {
             IntakeError::DocumentTooLarge { max_bytes } => {
                 error(Code::MaxMessageLengthExceeded).field("MaxMessageLengthBytes", max_bytes.to_string())
             }
+            IntakeError::TooManyDocuments => error(Code::SlowDown),
             IntakeError::InvalidDigest { content_md5 } => {
                 error(Code::InvalidDigest).field("Content-MD5", content_md5)
             }

@@ -12,6 +12,7 @@ use crate::fallback::Fallback;
 use crate::model::{BucketName, Grant, Owner};
 use crate::protocol::auth::Credentials;
 use crate::protocol::browser::Names;
+use crate::protocol::meter::{Connections, Meter};
 use crate::server::{Cidr, Config, Listener};
 use crate::store::{NewBucket, Options, Store};
 use crate::view::View;
@@ -64,7 +65,7 @@ impl Stage {
             admin: admin::Service::new(admin::Inner {
                 view: view.clone(),
                 credentials: Credentials::default(),
-                meter: crate::protocol::meter::Meter::default(),
+                meter: Meter::default(),
                 limits: crate::protocol::Config::for_tests(),
                 started: crate::model::Timestamp::from_seconds(1),
             }),
@@ -72,14 +73,15 @@ impl Stage {
             archive_hosts: vec!["archive.example".to_owned()],
             names,
             trusted_proxies,
-            stall_timeout: std::time::Duration::from_mins(1),
+            limits: crate::server::Limits::default(),
             seed: 1,
             clock: Clock::System,
-            meter: crate::protocol::meter::Meter::default(),
+            meter: Meter::default(),
         });
         let address = listener.address();
         let (stop, stopped) = oneshot::channel::<()>();
-        tokio::spawn(listener.serve(move |arrival, request| faces.clone().answer(arrival, request), async {
+        let handler = move |arrival, request| faces.clone().answer(arrival, request);
+        tokio::spawn(listener.serve(handler, Connections::default(), async {
             drop(stopped.await);
         }));
         Self { address, store, _stop: stop, _folder: folder }

@@ -132,7 +132,7 @@ impl Bench {
         let sequence = index.facts.sequence;
         let (connection, mark) = index.begin(&folder).expect("room");
         let (snapshots, _) = find_snapshots(&folder).expect("no snapshots");
-        let shared = Shared::new(folder, snapshots, sequence, VerifyReads::Off);
+        let shared = Shared::new(folder, snapshots, sequence, VerifyReads::Off, 0);
         let settings = Settings { sequence, clock: options.clock };
         let change = Change::new(connection, Arc::clone(&shared), settings, mark);
         Self { change, shared, _folder: temporary }
