@@ -225,7 +225,8 @@ fn upload(address: SocketAddr, key: &str, from: &str, parts: u64) -> (String, St
     let listed = listed.into_iter();
     let listed = listed
         .map(|(number, tag)| format!("<Part><PartNumber>{number}</PartNumber><ETag>{tag}</ETag></Part>"));
-    let body = format!("<CompleteMultipartUpload>{}</CompleteMultipartUpload>", listed.collect::<String>());
+    let listed: Vec<_> = listed.collect();
+    let body = format!("<CompleteMultipartUpload>{}</CompleteMultipartUpload>", listed.concat());
     (id, body)
 }
 
@@ -234,8 +235,8 @@ fn complete(address: SocketAddr, key: &str, (id, body): &(String, String)) {
 }
 
 fn delete(address: SocketAddr, keys: impl Iterator<Item = String>) {
-    let keys: String = keys.map(|key| format!("<Object><Key>{key}</Key></Object>")).collect();
-    let body = format!("<Delete><Quiet>true</Quiet>{keys}</Delete>");
+    let keys: Vec<_> = keys.map(|key| format!("<Object><Key>{key}</Key></Object>")).collect();
+    let body = format!("<Delete><Quiet>true</Quiet>{}</Delete>", keys.concat());
     let md5 = BASE64_STANDARD.encode(Md5::digest(body.as_bytes()));
     succeed_with(
         address,

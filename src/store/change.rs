@@ -356,9 +356,7 @@ impl Change {
     /// Removes some of what ended, or else contents that became garbage at `up_to` or earlier, unless a
     /// reader holds them.
     pub(super) fn sweep(&mut self, up_to: u64) -> Result<Swept, Error> {
-        let sequence = self.next_sequence();
-        if sweep::give_up_gone(self, sequence)? {
-            self.note_garbage(sequence);
+        if sweep::give_up_gone(self)? {
             return Ok(Swept { more: true, ..Swept::default() });
         }
         sweep::collect(&self.connection, up_to, |content_id| self.shared.pins.hold(content_id))

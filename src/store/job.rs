@@ -172,6 +172,7 @@ impl Job {
             Self::BeginContent(..) | Self::Touch(..) => 1,
             Self::AddToContent(addition, _) => addition.rows(),
             Self::AddInventory(_, rows, _) => rows.len() * 2 + 4,
+            Self::KeepImport(step, _) if step.taken.is_some() => usize::MAX,
             Self::KeepImport(step, _) => step.rows.len() * 2 + 4,
             Self::KeepCrawl(step, _) => step.rows.len() * 2 + step.done.len() + step.found.len() + 8,
             // What was gathered is few rows, and written with the commit.

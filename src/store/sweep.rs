@@ -188,16 +188,22 @@ pub(super) const GIVE_UP_ALL_GONE: &str = "
     DELETE FROM gone_bucket;";
 
 /// Removes some of the rows that uploads and buckets left behind that are gone. What they held is garbage
-/// from `sequence` on. Says whether there were any.
-pub(super) fn give_up_gone(change: &mut Change, sequence: u64) -> Result<bool, Error> {
+/// from now on: others may have shared it until a moment ago. Says whether there were any.
+pub(super) fn give_up_gone(change: &mut Change) -> Result<bool, Error> {
     let first = |sql| change.find(sql, [], |row| Ok(row.get::<_, Option<i64>>(0)?));
-    if let Some(upload) = first(statement::NEXT_GONE_UPLOAD)?.flatten() {
-        return give_up_parts(change, upload, sequence).map(|()| true);
+    let (upload, bucket_id) = (first(statement::NEXT_GONE_UPLOAD)?, first(statement::NEXT_GONE_BUCKET)?);
+    let (upload, bucket_id) = (upload.flatten(), bucket_id.flatten());
+    if upload.is_none() && bucket_id.is_none() {
+        return Ok(false);
     }
-    if let Some(bucket_id) = first(statement::NEXT_GONE_BUCKET)?.flatten() {
-        return give_up_objects(change, bucket_id, sequence).map(|()| true);
+    let sequence = change.next_sequence();
+    match (upload, bucket_id) {
+        (Some(upload), _) => give_up_parts(change, upload, sequence)?,
+        (None, Some(bucket_id)) => give_up_objects(change, bucket_id, sequence)?,
+        (None, None) => {}
     }
-    Ok(false)
+    change.note_garbage(sequence);
+    Ok(true)
 }
 
 /// Gives up some of the parts of an upload that is gone.

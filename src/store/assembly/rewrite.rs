@@ -124,7 +124,8 @@ mod tests {
 
     #[test]
     fn what_is_written_anew_has_the_fewest_bytes_for_what_it_saves() {
-        let cases: [(&[(u64, u64)], u64, &[bool]); 6] = [
+        type Case<'a> = (&'a [(u64, u64)], u64, &'a [bool]);
+        let cases: [Case<'_>; 6] = [
             (&[(10, 1), (10, 2)], 3, &[false, false]),
             (&[(10, 3), (10, 5)], 5, &[false, true]),
             (&[(10, 3), (1000, 5)], 7, &[true, false]),
