@@ -33,6 +33,8 @@ pub(super) enum Job {
     Evict(Eviction, Reply<Cached>),
     Undelete(BucketName, Vec<ObjectKey>, Reply<Vec<bool>>),
     CopyObject(Box<CopyObject>, Reply<Object>),
+    /// Copies within a bucket and deletes the source, with a tombstone or without.
+    MoveObject(Box<CopyObject>, bool, Reply<Object>),
     SetTags(ObjectRef, Tags, Reply<()>),
     DeleteObjects(BucketName, Vec<DeleteObject>, Reply<Deletions>),
     UpdateObject(Box<UpdateObject>, Reply<Object>),
@@ -108,6 +110,7 @@ impl Job {
             Self::CreateBucket(..)
             | Self::DeleteBucket(..)
             | Self::CopyObject(..)
+            | Self::MoveObject(..)
             | Self::Evict(..)
             | Self::UpdateObject(..)
             | Self::SetDigests(..)
@@ -168,6 +171,9 @@ impl Job {
             }
             Self::CopyObject(copy, reply) => {
                 Answer::Object(run.held(reply, |change| object::copy(change, *copy)))
+            }
+            Self::MoveObject(renamed, tombstone, reply) => {
+                Answer::Object(run.held(reply, |change| object::rename(change, *renamed, tombstone)))
             }
             Self::SetTags(object, tags, reply) => {
                 Answer::Nothing(run.held(reply, |change| object::set_tags(change, object, &tags)))

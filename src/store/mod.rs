@@ -184,6 +184,13 @@ impl Store {
         self.0.writer.ask(|reply| Job::CopyObject(Box::new(copy), reply)).await
     }
 
+    /// Gives an object another key of its bucket, in one transaction; with `tombstone` its old key is
+    /// deleted as by [`Store::delete_objects`] with one.
+    pub async fn move_object(&self, renamed: CopyObject, tombstone: bool) -> Result<Object, Error> {
+        self.0.shared.folder.check_index_room(0)?;
+        self.0.writer.ask(|reply| Job::MoveObject(Box::new(renamed), tombstone, reply)).await
+    }
+
     /// Replaces the tags of an object.
     pub async fn set_tags(&self, object: ObjectRef, tags: Tags) -> Result<(), Error> {
         self.0.shared.folder.check_index_room(0)?;

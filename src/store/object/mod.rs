@@ -9,7 +9,7 @@ mod update;
 
 pub use cache::Cached;
 pub(super) use cache::{Eviction, cache, evict, note_used, undelete};
-pub(super) use copy::{copy, source};
+pub(super) use copy::{copy, rename, source};
 pub(super) use find::{Kind, current, find, find_row, object};
 pub(super) use put::{delete, insert_content, put, replace};
 pub(super) use tags::set_tags;
