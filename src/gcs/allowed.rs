@@ -271,4 +271,4 @@ fn takes_header(operation: &Operation, name: &str) -> bool {
 
 #[cfg(test)]
 #[path = "tests/allowed.rs"]
-mod tests;
+pub(super) mod tests;

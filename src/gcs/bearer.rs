@@ -117,7 +117,7 @@ pub(super) fn exchange(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
     use http::HeaderMap;
     use ring::rand::SystemRandom;
@@ -153,7 +153,7 @@ mod tests {
     }
 
     /// Signs claims as Google's libraries do.
-    fn sign(key: &Value, header: &Value, claims: &Value) -> String {
+    pub(in crate::gcs) fn sign(key: &Value, header: &Value, claims: &Value) -> String {
         let pem = key["private_key"].as_str().expect("a key");
         let body: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
         let der = base64::prelude::BASE64_STANDARD.decode(body).expect("base64");
@@ -166,11 +166,11 @@ mod tests {
         format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))
     }
 
-    fn header(key: &Value) -> Value {
+    pub(in crate::gcs) fn header(key: &Value) -> Value {
         json!({"alg": "RS256", "typ": "JWT", "kid": key["private_key_id"]})
     }
 
-    const READ_ONLY: &str = "https://www.googleapis.com/auth/devstorage.read_only";
+    pub(in crate::gcs) const READ_ONLY: &str = "https://www.googleapis.com/auth/devstorage.read_only";
 
     fn claims(key: &Value) -> Value {
         json!({"scope": "https://www.googleapis.com/auth/devstorage.full_control", "iss": key["client_email"], "aud": key["token_uri"], "iat": NOW, "exp": NOW + 3600})

@@ -13,7 +13,6 @@ mod call;
 mod content_range;
 mod error;
 mod fields;
-mod glob;
 mod jwt;
 mod metadata;
 mod mime;

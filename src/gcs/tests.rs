@@ -1,8 +1,11 @@
 //! Requests through the face, in process, over a real store.
 
+mod accounts;
 mod elsewhere;
 mod interrupted;
 mod listings;
+mod moves;
+mod refused;
 mod uploads;
 
 use std::pin::Pin;
@@ -34,9 +37,13 @@ fn service_of(store: &Store, anonymous: &[&str]) -> Service {
 }
 
 fn service_over(store: &Store, fallback: Fallback, anonymous: &[&str]) -> Service {
+    service_for(store, fallback, anonymous, ServiceAccounts::none())
+}
+
+fn service_for(store: &Store, fallback: Fallback, anonymous: &[&str], accounts: ServiceAccounts) -> Service {
     Service::new(Inner {
         view: crate::view::View::over(store.clone(), fallback),
-        accounts: ServiceAccounts::none(),
+        accounts,
         anonymous: anonymous.iter().map(|grant| Grant::parse(grant).expect("a grant")).collect(),
         limits: crate::protocol::Config::for_tests(),
         config: Config::default(),

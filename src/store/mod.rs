@@ -50,7 +50,7 @@ pub use object::{
     CacheObject, Cached, CopyObject, DeleteObject, Deleted, Lookup, Object, ObjectRef, Origin, PutObject,
     Source, UpdateObject,
 };
-pub use scan::{Listed, ListedKind, Scan, Start, UploadScan, UploadStart};
+pub use scan::{Listed, ListedKind, PASSED_OVER_MAX, Scan, Start, UploadScan, UploadStart};
 pub use snapshot::{Difference, DifferencePage, Is, Snapshot};
 pub use staging::{Staged, Staging};
 pub use tail::Tail;
@@ -229,8 +229,13 @@ impl Store {
         self.0.shared.readers.read(|connection| scan::objects(connection, bucket, scan))
     }
 
-    /// The objects of a range of keys, each with all that is known of it.
-    pub fn scan_whole_objects(&self, bucket: &BucketName, scan: &Scan) -> Result<Vec<Object>, Error> {
+    /// The objects of a range of keys, each with all that is known of it. Where it passed over
+    /// [`PASSED_OVER_MAX`] rows that are no objects it stops, and says behind which key to go on.
+    pub fn scan_whole_objects(
+        &self,
+        bucket: &BucketName,
+        scan: &Scan,
+    ) -> Result<(Vec<Object>, Option<String>), Error> {
         self.0.shared.readers.read(|connection| scan::whole_objects(connection, bucket, scan))
     }
 

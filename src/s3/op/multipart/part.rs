@@ -45,9 +45,11 @@ pub(in crate::s3::op) async fn upload_part(
         Some(declared) => Some(declared),
         None => algorithm.and_then(|algorithm| received.staged.digests().checksum(algorithm).cloned()),
     };
+    let (crc32c, md5) = (received.staged.digests().crc32c(), received.staged.digests().md5);
     let part = call.store().put_part(PutPart { upload, number, staged: received.staged, checksum }).await?;
     let mut answer = response::empty(StatusCode::OK);
     response::write_etag(answer.headers_mut(), &part.etag);
+    response::write_goog_hash(answer.headers_mut(), &call.headers, Some(crc32c), Some(md5));
     if let Some(checksum) = &part.checksum {
         response::write_checksum(answer.headers_mut(), checksum);
     }
