@@ -342,6 +342,27 @@ async fn refusals_have_googles_reasons() {
         ("DELETE /storage/v1/b/bucket?ifMetagenerationMatch=x", &[], "", 400, "invalidParameter"),
         ("DELETE /storage/v1/b/none-such?ifMetagenerationMatch=99", &[], "", 404, "notFound"),
         ("POST /storage/v1/b/bucket/o/a/compose", &[], "{\"sourceObjects\": []}", 400, "invalid"),
+        (
+            "POST /storage/v1/b/bucket/o/a/compose",
+            &[],
+            "{\"sourceObjects\": [{\"name\": \"a\"}], \"destination\": {\"name\": \"b\"}}",
+            400,
+            "invalid",
+        ),
+        (
+            "POST /storage/v1/b/bucket/o/a/compose",
+            &[],
+            "{\"sourceObjects\": [{\"name\": \"a\"}], \"destination\": {\"storageClass\": \"NEARLINE\"}}",
+            400,
+            "notImplemented",
+        ),
+        (
+            "POST /storage/v1/b/bucket/o/a/compose",
+            &[],
+            &format!("{{\"sourceObjects\": [{}]}}", ["{\"name\": \"a\"}"; 33].join(",")),
+            400,
+            "invalid",
+        ),
         ("POST /batch/storage/v1", &[], "", 400, "badRequest"),
     ] {
         let answer = fixture.ask(line, headers, body.as_bytes()).await;
