@@ -357,7 +357,29 @@ def buckets_come_and_go(gcs, bucket):
     refused(NotFound, lambda: names(gcs.list_blobs("made-by-gcs")))
     bucket.reload()
     bucket.storage_class = "COLDLINE"
-    refused(exceptions.NotImplemented if hasattr(exceptions, "NotImplemented") else exceptions.MethodNotImplemented, bucket.patch)
+    refused(exceptions.BadRequest, bucket.patch)
+
+
+@case
+def metadata_may_have_any_name(gcs, bucket):
+    blob = bucket.blob("folder/")
+    blob.metadata = {"arrow/gcsfs": "1", "build": "7"}
+    blob.upload_from_string("x")
+    same(bucket.get_blob("folder/").metadata, {"arrow/gcsfs": "1", "build": "7"}, "in JSON")
+    found = s3_client().head_object(Bucket=bucket.name, Key="folder/")
+    same((found["Metadata"], found["MissingMeta"]), ({"build": "7"}, 1), "in S3's headers")
+
+
+@case
+def a_move_renames(gcs, bucket):
+    body = content("moved", 100_000)
+    blob = bucket.blob("old/name")
+    blob.metadata = {"a": "b"}
+    blob.upload_from_string(body)
+    moved = bucket.move_blob(blob, "new/name", if_generation_match=0)
+    same((moved.name, moved.md5_hash, moved.metadata), ("new/name", md5(body), {"a": "b"}), "the new name")
+    same(names(bucket.list_blobs()), ["new/name"], "the listing")
+    refused(NotFound, bucket.move_blob, blob, "other")
 
 
 @case

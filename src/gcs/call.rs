@@ -59,18 +59,6 @@ pub(super) struct Call<'a> {
     pub(super) outcome: &'a mut Outcome,
 }
 
-/// Parameters and headers that ask for something the store does not do.
-const UNSUPPORTED_PARAMETERS: [&str; 3] = ["destinationKmsKeyName", "filter", "kmsKeyName"];
-const UNSUPPORTED_HEADERS: [&str; 2] =
-    ["x-goog-encryption-algorithm", "x-goog-copy-source-encryption-algorithm"];
-
-/// Parameters that name a predefined ACL.
-const ACL_PARAMETERS: [&str; 3] = ["destinationPredefinedAcl", "predefinedAcl", "predefinedDefaultObjectAcl"];
-
-/// Predefined ACLs that say what holds anyway: access is by grants, not by object.
-const ACLS_TAKEN: [&str; 5] =
-    ["authenticatedRead", "bucketOwnerFullControl", "bucketOwnerRead", "private", "projectPrivate"];
-
 impl Call<'_> {
     /// What the face is made of.
     pub(super) fn inner(&self) -> &Inner {
@@ -144,31 +132,6 @@ impl Call<'_> {
         self.store().find_bucket(name)?.ok_or_else(Error::no_such_bucket)
     }
 
-    /// Refuses what cannot be honoured, whatever the operation: encryption with keys of one's own,
-    /// other ACLs than there are, objects that were deleted.
-    pub(super) fn refuse_unsupported(&self) -> Result<(), Error> {
-        let acls = ACL_PARAMETERS.iter().filter_map(|name| self.query.get(name));
-        if let Some(acl) = acls.filter(|acl| !acl.is_empty()).find(|acl| !ACLS_TAKEN.contains(acl)) {
-            return Err(Error::with_message(
-                Reason::Invalid,
-                format!(
-                    "Cannot use predefined ACL '{acl}': access is by grants, as with uniform bucket-level \
-                     access."
-                ),
-            ));
-        }
-        if self.flag("softDeleted") {
-            return Err(Error::not_implemented("the parameter softDeleted"));
-        }
-        if let Some(name) = UNSUPPORTED_PARAMETERS.iter().find(|name| self.query.has(name)) {
-            return Err(Error::not_implemented(format_args!("the parameter {name}")));
-        }
-        match UNSUPPORTED_HEADERS.iter().find(|name| self.headers.contains_key(**name)) {
-            Some(name) => Err(Error::not_implemented(format_args!("the header {name}"))),
-            None => Ok(()),
-        }
-    }
-
     /// A parameter that is a number.
     pub(super) fn number(&self, name: &'static str) -> Result<Option<u64>, Error> {
         let Some(text) = self.query.get(name) else { return Ok(None) };
@@ -190,6 +153,23 @@ impl Call<'_> {
             if_metageneration_not_match: self.number("ifMetagenerationNotMatch")?,
             ..WriteConditions::default()
         })
+    }
+
+    /// `ifSourceGenerationMatch` and its family.
+    pub(super) fn source_conditions(&self) -> Result<WriteConditions, Error> {
+        Ok(WriteConditions {
+            if_generation_match: self.number("ifSourceGenerationMatch")?,
+            if_generation_not_match: self.number("ifSourceGenerationNotMatch")?,
+            if_metageneration_match: self.number("ifSourceMetagenerationMatch")?,
+            if_metageneration_not_match: self.number("ifSourceMetagenerationNotMatch")?,
+            ..WriteConditions::default()
+        })
+    }
+
+    /// Checks the conditions of a source that is here.
+    pub(super) fn check_source(&self, source: &Object, conditions: &WriteConditions) -> Result<(), Error> {
+        let conditions = as_kept_conditions(source, conditions.clone());
+        conditions.check(Some(&source.state())).map_err(source_condition)
     }
 
     /// An object and its bytes; with a generation, that one and no other.
@@ -362,6 +342,23 @@ impl Call<'_> {
     pub(super) fn done() -> Response {
         response::empty(StatusCode::NO_CONTENT)
     }
+}
+
+/// The same condition under the name that it has for a source.
+fn source_condition(failed: ConditionFailed) -> Error {
+    Error::condition(match failed {
+        ConditionFailed::Precondition("ifGenerationMatch") => {
+            ConditionFailed::Precondition("ifSourceGenerationMatch")
+        }
+        ConditionFailed::Precondition("ifGenerationNotMatch") => {
+            ConditionFailed::Precondition("ifSourceGenerationNotMatch")
+        }
+        ConditionFailed::Precondition("ifMetagenerationMatch") => {
+            ConditionFailed::Precondition("ifSourceMetagenerationMatch")
+        }
+        ConditionFailed::Precondition(_) => ConditionFailed::Precondition("ifSourceMetagenerationNotMatch"),
+        other @ (ConditionFailed::NotModified | ConditionFailed::Missing) => other,
+    })
 }
 
 /// [`Call::check_write`] for work that goes on without its call.

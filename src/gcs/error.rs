@@ -69,13 +69,14 @@ reasons! {
     Forbidden = "forbidden", 403, "Access denied.";
     GatewayTimeout = "gatewayTimeout", 504, "Production did not answer in time.";
     InsufficientStorage = "insufficientStorage", 507, "There is not enough free space to store this. Free some space on the data folder's volume, or delete objects, and try again.";
+    InsufficientPermissions = "insufficientPermissions", 403, "Request had insufficient authentication scopes.";
     InternalError = "internalError", 500, "We encountered an internal error. Please try again.";
     Invalid = "invalid", 400, "Invalid Value";
     InvalidParameter = "invalidParameter", 400, "Invalid value for a parameter.";
     LoopDetected = "loopDetected", 508, "The request has been here before.";
     MethodNotAllowed = "httpMethodNotAllowed", 405, "The HTTP verb is not supported by the URL endpoint.";
     NotFound = "notFound", 404, "Not Found";
-    NotImplemented = "notImplemented", 501, "This is not implemented by understudy.";
+    NotImplemented = "notImplemented", 400, "This is not implemented by understudy.";
     NotModified = "notModified", 304, "The object was not modified.";
     ParseError = "parseError", 400, "Parse Error";
     RangeNotSatisfiable = "requestedRangeNotSatisfiable", 416, "The requested range cannot be satisfied.";
@@ -121,7 +122,7 @@ impl Error {
     }
 
     /// A query parameter with a value that it cannot have.
-    pub(super) fn parameter(name: &'static str, value: &str, wanted: &str) -> Self {
+    pub(super) fn parameter(name: &str, value: &str, wanted: &str) -> Self {
         let value: String = value.chars().take(200).collect();
         Self {
             location: Some(("parameter", name.to_owned())),
@@ -146,7 +147,30 @@ impl Error {
         Self::with_message(Reason::Invalid, format!("Invalid value for field {name}: {value}"))
     }
 
-    /// Something that Google serves and this does not.
+    /// A query parameter that Google knows, with an operation that would not honour it.
+    pub(super) fn not_taken(name: &str, operation: &str) -> Self {
+        Self {
+            location: Some(("parameter", name.to_owned())),
+            ..Self::with_message(
+                Reason::InvalidParameter,
+                format!("The parameter {name} cannot be used with {operation}: leave it out."),
+            )
+        }
+    }
+
+    /// A header with an operation that would not honour it.
+    pub(super) fn header_not_taken(name: &str, operation: &str) -> Self {
+        let name: String = name.chars().take(200).collect();
+        Self {
+            location: Some(("header", name.clone())),
+            ..Self::with_message(
+                Reason::Invalid,
+                format!("The header {name} cannot be used with {operation} of the JSON API: leave it out."),
+            )
+        }
+    }
+
+    /// Something that Google serves and this does not. It is a 400, since clients try a 501 again.
     pub(super) fn not_implemented(what: impl std::fmt::Display) -> Self {
         Self::with_message(Reason::NotImplemented, format!("{what} is not implemented by understudy."))
     }
@@ -228,7 +252,7 @@ impl Error {
         outcome.code = Some(self.reason.name());
         if let Some(upstream) = &self.upstream {
             outcome.upstream_failed(&upstream.1, self);
-        } else if self.reason.status().is_server_error() && self.reason != Reason::NotImplemented {
+        } else if self.reason.status().is_server_error() {
             outcome.fail(self);
         }
     }

@@ -2,12 +2,14 @@
 //!
 //! GCS: "Performance tips", "Partial response": `a,b/c,items(name,size),*`.
 //!
-//! Names that a resource does not have select nothing; Google would call them invalid, but knows
-//! every name that there is, and a newer client may ask for one that is not known here.
+//! A name that Google's resource does not have is refused, as Google does; one that it has and that is not
+//! shown here selects nothing.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+
+use super::shape::Shape;
 
 /// Which parts of a document a client wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,12 +32,20 @@ pub(super) struct InvalidMask(String);
 /// Masks deeper than this are refused; no resource is half as deep.
 const DEPTH_MAX: usize = 16;
 
+/// A message carries this much of a name.
+const NAME_CHARS_MAX: usize = 200;
+
 impl FieldMask {
     /// Reads the value of `fields`.
     pub(super) fn parse(text: &str) -> Result<Self, InvalidMask> {
         let mut parser = Parser { rest: text, whole: text };
         let selection = parser.list(0)?;
         if parser.rest.is_empty() { Ok(Self(selection)) } else { Err(parser.invalid()) }
+    }
+
+    /// Checks that a resource of this shape has all that is wanted.
+    pub(super) fn check(&self, shape: Shape) -> Result<(), InvalidMask> {
+        self.0.check(shape)
     }
 
     /// Takes away what is not wanted. Lists are looked through: the mask is about their items.
@@ -61,6 +71,26 @@ impl FieldMask {
 }
 
 impl Selection {
+    fn check(&self, shape: Shape) -> Result<(), InvalidMask> {
+        let Self::Of(children) = self else { return Ok(()) };
+        for (name, child) in children {
+            let invalid = || InvalidMask(name.chars().take(NAME_CHARS_MAX).collect());
+            if name != "*" {
+                child.check(shape.member(name).ok_or_else(invalid)?)?;
+                continue;
+            }
+            // Below `*` a name must be one of any member's.
+            let mut members = shape.members().peekable();
+            if members.peek().is_some() && *child != Self::All {
+                let checked: Vec<_> = members.map(|member| child.check(member)).collect();
+                if checked.iter().all(Result::is_err) {
+                    checked.into_iter().collect::<Result<Vec<()>, _>>()?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn apply(&self, document: Value) -> Value {
         let Self::Of(children) = self else { return document };
         match document {
@@ -145,7 +175,7 @@ impl Parser<'_> {
     }
 
     fn invalid(&self) -> InvalidMask {
-        InvalidMask(self.whole.chars().take(200).collect())
+        InvalidMask(self.whole.chars().take(NAME_CHARS_MAX).collect())
     }
 }
 
@@ -154,6 +184,9 @@ mod tests {
     use serde_json::json;
 
     use super::FieldMask;
+    use crate::gcs::route::{Operation, Place};
+    use crate::gcs::shape::Shape;
+    use crate::model::{BucketName, ObjectKey};
 
     #[test]
     fn masks_take_what_they_name() {
@@ -203,6 +236,34 @@ mod tests {
             ("*", &["md5Hash"], true),
         ] {
             assert_eq!(FieldMask::parse(mask).expect("a mask").wants(path), expected, "{mask}");
+        }
+    }
+
+    #[test]
+    fn names_that_google_does_not_know_are_refused() {
+        let place = Place {
+            bucket: BucketName::parse("bucket").expect("a name"),
+            key: ObjectKey::parse("a").expect("a key"),
+        };
+        let list = Shape::of(&Operation::ListObjects(place.bucket.clone()));
+        let get = Shape::of(&Operation::GetObject(place.clone()));
+        for (shape, mask, wrong) in [
+            (get, "nonexistent", Some("nonexistent")),
+            (get, "name,nonexistent", Some("nonexistent")),
+            (get, "items/name", Some("items")),
+            (get, "name/x", Some("x")),
+            (get, "metadata/anything,componentCount,acl/role,*", None),
+            (get, "acl(role,rule)", Some("rule")),
+            (list, "items(name,size),nextPageToken,prefixes,kind", None),
+            (list, "items/nonexistent", Some("nonexistent")),
+            (list, "*/md5Hash", None),
+            (list, "*/nonexistent", Some("nonexistent")),
+            (list, "name", Some("name")),
+            (Shape::of(&Operation::Download(place)), "nonexistent", None),
+        ] {
+            let checked = FieldMask::parse(mask).expect("a mask").check(shape);
+            let expected = wrong.map(|name| format!("Invalid field selection {name}"));
+            assert_eq!(checked.err().map(|invalid| invalid.to_string()), expected, "{mask}");
         }
     }
 

@@ -142,8 +142,15 @@ impl Splitter {
         };
         let line_start = at + dashed.len();
         let rest = self.buffer.get(line_start..).unwrap_or_default();
+        // RFC 2046 section 5.1.1: blanks may follow a boundary on its line.
+        let padding = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        if padding > HEAD_BYTES_MAX {
+            return Err(MalformedMultipart::NoDelimiter);
+        }
+        let rest = rest.get(padding..).unwrap_or_default();
         let line_break: &[u8] = match rest {
-            [b'-', b'-', ..] | [b'\r', b'\n', ..] => b"\r\n",
+            [b'-', b'-', ..] if padding == 0 => b"\r\n",
+            [b'\r', b'\n', ..] => b"\r\n",
             [b'\n', ..] => b"\n",
             [] | [b'\r' | b'-'] => return Ok(false),
             _ => return Err(MalformedMultipart::NoDelimiter),
@@ -280,6 +287,8 @@ mod tests {
             (&crlf[..], vec![part("application/json", b"{}"), part("x/y", b"ab\r\n\r\n--=b")]),
             (lf, vec![part("application/json", b"{}"), part("x/y", b"ab\r\n")]),
             (empty, vec![part("", b"{}"), part("x/y", b"")]),
+            (b"--=b= \t \r\n\r\n{}\r\n--=b=\t\r\n\r\nx\r\n--=b=--  ", vec![part("", b"{}"), part("", b"x")]),
+            (b"--=b= \n\n{}\n--=b=--", vec![part("", b"{}")]),
             (b"--=b=--", vec![]),
         ] {
             for piece in 1..=body.len() {

@@ -7,12 +7,12 @@
 //!
 //! GCS: "JSON API overview".
 
+mod allowed;
 mod bearer;
 mod call;
 mod content_range;
 mod error;
 mod fields;
-mod glob;
 mod jwt;
 mod metadata;
 mod mime;
@@ -21,8 +21,10 @@ mod receive;
 mod resource;
 mod response;
 mod route;
+mod scope;
 mod service_account;
 mod sessions;
+mod shape;
 
 use std::sync::Arc;
 
@@ -34,7 +36,9 @@ use self::call::Call;
 use self::error::{Error, Reason};
 use self::fields::FieldMask;
 use self::route::Operation;
+use self::scope::Scope;
 use self::sessions::Sessions;
+use self::shape::Shape;
 use crate::model::Grant;
 use crate::protocol::outcome::{Face, Outcome};
 use crate::protocol::query::Query;
@@ -130,9 +134,15 @@ impl Service {
         let operation = route::route(&parts.method, parts.uri.path(), &query, &parts.headers)?;
         note(&operation, outcome);
         let accounts = &self.0.inner.accounts;
-        let identity = bearer::authenticate(accounts, &parts.headers, context.now)?;
+        let caller = bearer::authenticate(accounts, &parts.headers, &query, context.now)?;
+        let identity = caller.identity;
         outcome.access_key_id = identity.access_key_id().cloned();
+        if Scope::needed(&operation).is_some_and(|needed| caller.scope.is_some_and(|scope| scope < needed)) {
+            return Err(Error::new(Reason::InsufficientPermissions));
+        }
+        allowed::check(&operation, &query, &parts.headers)?;
         let mask = query.get("fields").filter(|text| !text.is_empty()).map(FieldMask::parse).transpose()?;
+        mask.as_ref().map_or(Ok(()), |mask| mask.check(Shape::of(&operation)))?;
         let headers = parts.headers;
         let call = Call { service: self, context, identity, query, headers, body, mask, outcome };
         op::run(operation, call).await

@@ -55,6 +55,8 @@ pub(super) enum Operation {
     CopyObject(Place, Place),
     /// `storage.objects.rewrite`
     RewriteObject(Place, Place),
+    /// `storage.objects.move`
+    MoveObject(Place, Place),
     /// `storage.objects.insert`
     InsertObject(BucketName),
     /// A chunk of a resumable upload, or a question after it
@@ -90,12 +92,27 @@ impl Operation {
             Self::ComposeObject(_) => "storage.objects.compose",
             Self::CopyObject(..) => "storage.objects.copy",
             Self::RewriteObject(..) => "storage.objects.rewrite",
+            Self::MoveObject(..) => "storage.objects.move",
             Self::InsertObject(_) => "storage.objects.insert",
             Self::ContinueUpload(_) => "storage.objects.insert.continue",
             Self::CancelUpload(_) => "storage.objects.insert.cancel",
             Self::Batch => "batch",
             Self::Token => "token",
         }
+    }
+
+    /// Whether it changes nothing.
+    pub(super) fn reads(&self) -> bool {
+        matches!(
+            self,
+            Self::ListBuckets
+                | Self::GetBucket(_)
+                | Self::GetStorageLayout(_)
+                | Self::TestIamPermissions(_)
+                | Self::ListObjects(_)
+                | Self::GetObject(_)
+                | Self::Download(_)
+        )
     }
 
     /// The bucket and the name that the log shows: of a copy, what is written.
@@ -118,7 +135,8 @@ impl Operation {
             | Self::DeleteObject(place)
             | Self::ComposeObject(place)
             | Self::CopyObject(_, place)
-            | Self::RewriteObject(_, place) => (Some(&place.bucket), Some(&place.key)),
+            | Self::RewriteObject(_, place)
+            | Self::MoveObject(_, place) => (Some(&place.bucket), Some(&place.key)),
         }
     }
 }
@@ -207,6 +225,10 @@ fn resource(method: &Method, path: &[&str], query: &Query) -> Result<Operation, 
             let (from, to) = (place(name, key)?, place(to, new)?);
             if *copy == "rewriteTo" { O::RewriteObject(from, to) } else { O::CopyObject(from, to) }
         }
+        // Google: an object can only be moved within its bucket.
+        (["b", name, "o", key, "moveTo", "o", new], "POST") => {
+            O::MoveObject(place(name, key)?, place(name, new)?)
+        }
         (["b"] | ["b", _] | ["b", _, "o"] | ["b", _, "o", _], _) => return Err(refused()),
         (["b", _, feature @ ..] | ["projects", feature @ ..], _) if known(feature) => {
             return Err(Error::not_implemented(format_args!("the resource {}", feature.join("/"))));
@@ -232,7 +254,8 @@ fn known(feature: &[&str]) -> bool {
                 | "operations",
             ..
         ] | ["o", "watch"]
-            | ["o", _, "acl" | "iam" | "restore" | "moveTo", ..]
+            | ["o", "bulkRestore", ..]
+            | ["o", _, "acl" | "iam" | "restore", ..]
             | [_, "hmacKeys" | "serviceAccount", ..]
     )
 }
@@ -296,6 +319,7 @@ mod tests {
             ("POST /storage/v1/b/bucket/o/a/compose", "storage.objects.compose", "a"),
             ("POST /storage/v1/b/src/o/a/rewriteTo/b/dst/o/b%2Fc", "storage.objects.rewrite", "b/c"),
             ("POST /storage/v1/b/src/o/a/copyTo/b/dst/o/b", "storage.objects.copy", "b"),
+            ("POST /storage/v1/b/bucket/o/a/moveTo/o/b%2Fc", "storage.objects.move", "b/c"),
             ("POST /upload/storage/v1/b/bucket/o?uploadType=media", "storage.objects.insert", ""),
             ("PUT /upload/storage/v1/b/bucket/o?upload_id=x", "storage.objects.insert.continue", ""),
             (

@@ -31,6 +31,8 @@ pub(super) struct Account {
     pub(super) email: String,
     /// The public key, PKCS #1.
     pub(super) public_key: Vec<u8>,
+    /// What its key file calls this server, without a slash at the end.
+    pub(super) server_url: Option<String>,
     /// What it may do. Its access key id is the id of its key; its secret makes its tokens.
     pub(super) credential: Arc<Credential>,
 }
@@ -45,6 +47,9 @@ struct Stored {
     /// What tokens are made with, in hexadecimal.
     token_secret: String,
     grants: Vec<Grant>,
+    /// Accounts of earlier versions do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    server_url: Option<String>,
 }
 
 /// The accounts of a folder. Clones share what they have read.
@@ -114,7 +119,8 @@ fn load(id: &AccessKeyId, path: &Path) -> Option<Account> {
         grants: stored.grants,
     };
     let public_key = BASE64_STANDARD.decode(stored.public_key).ok()?;
-    Some(Account { email: stored.email, public_key, credential: Arc::new(credential) })
+    let server_url = stored.server_url;
+    Some(Account { email: stored.email, public_key, server_url, credential: Arc::new(credential) })
 }
 
 /// S3's clients see the owner of an object as a canonical id of 64 digits.
@@ -177,15 +183,16 @@ pub fn mint(folder: &Path, new: &NewAccount) -> Result<Minted, MintError> {
     let (id, secret) = random.split_at(20);
     let key_id = hex::encode(id);
     let email = format!("{}@understudy.iam.gserviceaccount.com", new.name);
+    let url = new.server_url.trim_end_matches('/');
     let stored = Stored {
         email: email.clone(),
         public_key: BASE64_STANDARD.encode(public.as_bytes()),
         token_secret: hex::encode(secret),
         grants: new.grants.clone(),
+        server_url: Some(url.to_owned()),
     };
     let path = folder.join(format!("{key_id}.json"));
     keep(folder, &path, &stored).map_err(|source| MintError::File { path: path.clone(), source })?;
-    let url = new.server_url.trim_end_matches('/');
     let key_file = json!({
         "type": "service_account",
         "project_id": "understudy",

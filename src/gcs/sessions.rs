@@ -14,6 +14,7 @@ use tokio::sync::MutexGuard;
 
 use super::metadata::Expected;
 use crate::model::{UploadId, WriteConditions};
+use crate::protocol::auth::Identity;
 
 /// What was said when an upload was begun and is needed at its end. It is kept as JSON.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
@@ -27,12 +28,15 @@ pub(super) struct Session {
     pub(super) expected: Expected,
     /// How many bytes there must be.
     pub(super) size_bytes: Option<u64>,
+    /// The key of the account that began it; `None` where that was nobody.
+    pub(super) key_id: Option<String>,
 }
 
 impl Session {
     /// What is kept of a request that begins an upload.
     pub(super) fn new(conditions: &WriteConditions, expected: Expected, size_bytes: Option<u64>) -> Self {
         Self {
+            key_id: None,
             if_generation_match: conditions.if_generation_match,
             if_generation_not_match: conditions.if_generation_not_match,
             if_metageneration_match: conditions.if_metageneration_match,
@@ -40,6 +44,11 @@ impl Session {
             expected,
             size_bytes,
         }
+    }
+
+    /// The same, begun by somebody.
+    pub(super) fn begun_by(self, identity: &Identity) -> Self {
+        Self { key_id: identity.access_key_id().map(ToString::to_string), ..self }
     }
 
     /// What must hold of the object that is replaced.

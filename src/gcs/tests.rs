@@ -1,8 +1,11 @@
 //! Requests through the face, in process, over a real store.
 
+mod accounts;
 mod elsewhere;
 mod interrupted;
 mod listings;
+mod moves;
+mod refused;
 mod uploads;
 
 use std::pin::Pin;
@@ -34,9 +37,13 @@ fn service_of(store: &Store, anonymous: &[&str]) -> Service {
 }
 
 fn service_over(store: &Store, fallback: Fallback, anonymous: &[&str]) -> Service {
+    service_for(store, fallback, anonymous, ServiceAccounts::none())
+}
+
+fn service_for(store: &Store, fallback: Fallback, anonymous: &[&str], accounts: ServiceAccounts) -> Service {
     Service::new(Inner {
         view: crate::view::View::over(store.clone(), fallback),
-        accounts: ServiceAccounts::none(),
+        accounts,
         anonymous: anonymous.iter().map(|grant| Grant::parse(grant).expect("a grant")).collect(),
         limits: crate::protocol::Config::for_tests(),
         config: Config::default(),
@@ -265,7 +272,7 @@ async fn refusals_have_googles_reasons() {
         ("POST /storage/v1/b", &[], "{\"name\": \"BAD\"}", 400, "invalid"),
         ("POST /storage/v1/b", &[], "{\"name\": \"bucket\"}", 409, "conflict"),
         ("POST /storage/v1/b", &[], "{", 400, "parseError"),
-        ("PATCH /storage/v1/b/bucket", &[], "{\"versioning\": {\"enabled\": true}}", 501, "notImplemented"),
+        ("PATCH /storage/v1/b/bucket", &[], "{\"versioning\": {\"enabled\": true}}", 400, "notImplemented"),
         ("POST /upload/storage/v1/b/bucket/o?name=a", &[], "", 400, "required"),
         ("POST /upload/storage/v1/b/bucket/o?uploadType=x", &[], "", 400, "invalidParameter"),
         ("POST /upload/storage/v1/b/bucket/o?uploadType=media", &[], "", 400, "required"),
@@ -282,14 +289,14 @@ async fn refusals_have_googles_reasons() {
             "POST /upload/storage/v1/b/bucket/o?uploadType=media&name=a&kmsKeyName=k",
             &[],
             "",
-            501,
+            400,
             "notImplemented",
         ),
         ("PUT /upload/storage/v1/b/bucket/o?upload_id=none&name=a", &[], "", 404, "notFound"),
-        ("GET /storage/v1/b/bucket/o?filter=contexts.a:*", &[], "", 501, "notImplemented"),
-        ("GET /storage/v1/b/bucket/o?softDeleted=true", &[], "", 501, "notImplemented"),
-        ("GET /storage/v1/b/bucket/o/a?softDeleted=True", &[], "", 501, "notImplemented"),
-        ("PATCH /storage/v1/b/bucket/o/a", &[], "{\"contexts\": {\"custom\": {}}}", 501, "notImplemented"),
+        ("GET /storage/v1/b/bucket/o?filter=contexts.a:*", &[], "", 400, "notImplemented"),
+        ("GET /storage/v1/b/bucket/o?softDeleted=true", &[], "", 400, "notImplemented"),
+        ("GET /storage/v1/b/bucket/o/a?softDeleted=True", &[], "", 400, "notImplemented"),
+        ("PATCH /storage/v1/b/bucket/o/a", &[], "{\"contexts\": {\"custom\": {}}}", 400, "notImplemented"),
         ("PATCH /storage/v1/b/bucket/o/a?predefinedAcl=publicRead", &[], "{}", 400, "invalid"),
         ("POST /upload/storage/v1/b/bucket/o?name=a&predefinedAcl=publicRead", &[], "", 400, "invalid"),
         (
@@ -325,7 +332,7 @@ async fn refusals_have_googles_reasons() {
             "POST /storage/v1/b/bucket/o/a/compose",
             &[],
             "{\"sourceObjects\": [{\"name\": \"a\"}], \"deleteSourceObjects\": true}",
-            501,
+            400,
             "notImplemented",
         ),
         ("GET /storage/v1/b/bucket?ifMetagenerationMatch=99", &[], "", 412, "conditionNotMet"),
@@ -335,6 +342,27 @@ async fn refusals_have_googles_reasons() {
         ("DELETE /storage/v1/b/bucket?ifMetagenerationMatch=x", &[], "", 400, "invalidParameter"),
         ("DELETE /storage/v1/b/none-such?ifMetagenerationMatch=99", &[], "", 404, "notFound"),
         ("POST /storage/v1/b/bucket/o/a/compose", &[], "{\"sourceObjects\": []}", 400, "invalid"),
+        (
+            "POST /storage/v1/b/bucket/o/a/compose",
+            &[],
+            "{\"sourceObjects\": [{\"name\": \"a\"}], \"destination\": {\"name\": \"b\"}}",
+            400,
+            "invalid",
+        ),
+        (
+            "POST /storage/v1/b/bucket/o/a/compose",
+            &[],
+            "{\"sourceObjects\": [{\"name\": \"a\"}], \"destination\": {\"storageClass\": \"NEARLINE\"}}",
+            400,
+            "notImplemented",
+        ),
+        (
+            "POST /storage/v1/b/bucket/o/a/compose",
+            &[],
+            &format!("{{\"sourceObjects\": [{}]}}", ["{\"name\": \"a\"}"; 33].join(",")),
+            400,
+            "invalid",
+        ),
         ("POST /batch/storage/v1", &[], "", 400, "badRequest"),
     ] {
         let answer = fixture.ask(line, headers, body.as_bytes()).await;

@@ -5,8 +5,11 @@
 //! meaning from the next character. `**` as a whole segment is any number of segments: `**/a` is `a`
 //! in any folder, `a/**` all that is below `a/`, `a/**/b` also `a/b`. Within a segment it is `*`.
 //!
-//! Matching follows all ways through a pattern at once: its time grows with the length of the key
-//! times that of the pattern, whoever wrote either.
+//! GCS: "List objects and prefixes using glob" is a dialect of it: there `**` crosses slashes wherever it
+//! stands, `[!a]` is never a slash, `\` works within brackets, and a lone `}` is itself.
+//!
+//! Matching follows all ways through a pattern at once: its steps grow with the length of the key times
+//! that of the pattern, whoever wrote either. They are counted, so that a long match can be interrupted.
 
 use std::fmt;
 use std::sync::Arc;
@@ -84,19 +87,35 @@ enum Step {
     Done,
 }
 
+/// Whose patterns are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Dialect {
+    Ours,
+    Gcs,
+}
+
 impl Glob {
-    /// The most characters of a pattern.
+    /// The most characters of a pattern. No key is longer.
     pub const LENGTH_MAX: usize = 1024;
 
     /// Reads a pattern.
     pub fn parse(text: &str) -> Result<Self, InvalidGlob> {
+        Self::read(text, Dialect::Ours)
+    }
+
+    /// Reads a pattern of GCS.
+    pub fn parse_gcs(text: &str) -> Result<Self, InvalidGlob> {
+        Self::read(text, Dialect::Gcs)
+    }
+
+    fn read(text: &str, dialect: Dialect) -> Result<Self, InvalidGlob> {
         let refused = |problem| InvalidGlob { pattern: text.to_owned(), problem };
         if text.chars().count() > Self::LENGTH_MAX {
             let pattern = text.chars().take(80).chain(['…']).collect();
             return Err(InvalidGlob { pattern, problem: Problem::TooLong });
         }
-        let mut pieces = Parser::new(text).branch().map_err(refused)?;
-        if pieces == [Piece::Folders] {
+        let mut pieces = Parser::new(text, dialect).branch().map_err(refused)?;
+        if dialect == Dialect::Ours && pieces == [Piece::Folders] {
             pieces = vec![Piece::Everything];
         }
         let letter = |piece: &Piece| {
@@ -117,22 +136,59 @@ impl Glob {
 
     /// Whether it matches the whole of `key`.
     pub fn is_match(&self, key: &str) -> bool {
-        let Some(rest) = key.strip_prefix(&*self.literal) else { return false };
+        let mut matching = self.matching(key);
+        loop {
+            let mut left = usize::MAX;
+            if let Some(matches) = matching.advance(&mut left) {
+                return matches;
+            }
+        }
+    }
+
+    /// Begins to match the whole of `key`.
+    pub fn matching<'a>(&'a self, key: &'a str) -> Matching<'a> {
+        let rest = key.strip_prefix(&*self.literal);
         let mut now = Places::new(self.steps.len());
-        let mut next = Places::new(self.steps.len());
-        now.reach(0, &self.steps);
-        for letter in rest.chars() {
-            for place in now.drain() {
+        if rest.is_some() {
+            now.reach(0, &self.steps);
+        }
+        let next = Places::new(self.steps.len());
+        Matching { steps: &self.steps, rest: rest.map(str::chars), now, next }
+    }
+}
+
+/// A match that can be interrupted.
+#[derive(Debug)]
+pub struct Matching<'a> {
+    steps: &'a [Step],
+    /// What is still to be read; `None` if the key does not begin as it must.
+    rest: Option<std::str::Chars<'a>>,
+    now: Places,
+    next: Places,
+}
+
+impl Matching<'_> {
+    /// Goes on until `left` steps are done, or a few more; says whether the key matches once that is known.
+    pub fn advance(&mut self, left: &mut usize) -> Option<bool> {
+        let Some(rest) = &mut self.rest else { return Some(false) };
+        while *left > 0 {
+            let Some(letter) = rest.next() else {
+                return Some(self.now.list.iter().any(|place| matches!(self.steps[*place], Step::Done)));
+            };
+            let mut done = 1;
+            for place in self.now.drain() {
+                done += 1;
                 if matches!(&self.steps[place], Step::Take(taken) if taken.takes(letter)) {
-                    next.reach(place + 1, &self.steps);
+                    self.next.reach(place + 1, self.steps);
                 }
             }
-            if next.list.is_empty() {
-                return false;
+            *left = left.saturating_sub(done);
+            if self.next.list.is_empty() {
+                return Some(false);
             }
-            std::mem::swap(&mut now, &mut next);
+            std::mem::swap(&mut self.now, &mut self.next);
         }
-        now.list.iter().any(|place| matches!(self.steps[*place], Step::Done))
+        None
     }
 }
 
@@ -155,41 +211,45 @@ impl Taken {
     }
 }
 
-/// Steps that a match has come to: those that take a character, and the last one.
+/// Steps that a match has come to, each once.
+#[derive(Debug)]
 struct Places {
     list: Vec<usize>,
     is_in: Vec<bool>,
+    /// Those that are still to be looked at.
+    waiting: Vec<usize>,
 }
 
 impl Places {
     fn new(steps: usize) -> Self {
-        Self { list: Vec::new(), is_in: vec![false; steps] }
+        Self { list: Vec::new(), is_in: vec![false; steps], waiting: Vec::new() }
     }
 
     /// Comes to a step, and to all that it leads to without a character.
     fn reach(&mut self, place: usize, steps: &[Step]) {
-        let mut places = vec![place];
-        while let Some(place) = places.pop() {
+        self.waiting.push(place);
+        while let Some(place) = self.waiting.pop() {
             if std::mem::replace(&mut self.is_in[place], true) {
                 continue;
             }
             match &steps[place] {
                 Step::Take(_) | Step::Done => {}
-                Step::Fork(other) => places.extend([place + 1, *other]),
-                Step::Go(other) => places.push(*other),
+                Step::Fork(other) => self.waiting.extend([place + 1, *other]),
+                Step::Go(other) => self.waiting.push(*other),
             }
             self.list.push(place);
         }
     }
 
     fn drain(&mut self) -> impl Iterator<Item = usize> {
-        let Self { list, is_in } = self;
+        let Self { list, is_in, .. } = self;
         list.drain(..).inspect(|place| is_in[*place] = false)
     }
 }
 
 /// Reads pieces, character by character.
 struct Parser<'text> {
+    dialect: Dialect,
     letters: std::iter::Peekable<std::str::Chars<'text>>,
     /// The character that was read last, and the one before it.
     now: Option<char>,
@@ -202,8 +262,8 @@ impl<'text> Parser<'text> {
     /// The most braces within each other.
     const DEPTH_MAX: usize = 16;
 
-    fn new(text: &'text str) -> Self {
-        Self { letters: text.chars().peekable(), now: None, before: None, depth: 0 }
+    fn new(text: &'text str, dialect: Dialect) -> Self {
+        Self { dialect, letters: text.chars().peekable(), now: None, before: None, depth: 0 }
     }
 
     fn next(&mut self) -> Option<char> {
@@ -227,10 +287,10 @@ impl<'text> Parser<'text> {
             let Some(letter) = self.next() else { break };
             match letter {
                 '?' => pieces.push(Piece::One(Taken::NoSlash)),
-                '*' => self.star(&mut pieces),
+                '*' => self.stars(&mut pieces),
                 '[' => pieces.push(Piece::One(self.set()?)),
                 '{' => pieces.push(self.braces()?),
-                '}' => return Err(Problem::LoneBrace),
+                '}' if self.dialect == Dialect::Ours => return Err(Problem::LoneBrace),
                 '\\' => {
                     let letter = self.next().ok_or(Problem::LoneBackslash)?;
                     pieces.push(Piece::One(Taken::This(letter)));
@@ -239,6 +299,28 @@ impl<'text> Parser<'text> {
             }
         }
         Ok(pieces)
+    }
+
+    fn stars(&mut self, pieces: &mut Vec<Piece>) {
+        match self.dialect {
+            Dialect::Ours => self.star(pieces),
+            Dialect::Gcs => pieces.push(self.gcs_stars()),
+        }
+    }
+
+    /// GCS: two stars cross slashes wherever they stand; `**/` may be no folder at all.
+    fn gcs_stars(&mut self) -> Piece {
+        let begins_segment = matches!(self.before, None | Some('/' | '{' | ','));
+        if self.letters.next_if_eq(&'*').is_none() {
+            return Piece::Run;
+        }
+        while self.letters.next_if_eq(&'*').is_some() {}
+        self.now = Some('*');
+        if begins_segment && self.letters.peek() == Some(&'/') {
+            self.next();
+            return Piece::Folders;
+        }
+        Piece::Everything
     }
 
     /// What one or two stars mean where they stand.
@@ -273,9 +355,13 @@ impl<'text> Parser<'text> {
         let mut ranges: Vec<(char, char)> = Vec::new();
         let mut is_range = false;
         loop {
-            let letter = self.next().ok_or(Problem::OpenSet)?;
+            let mut letter = self.next().ok_or(Problem::OpenSet)?;
+            let is_escaped = self.dialect == Dialect::Gcs && letter == '\\';
+            if is_escaped {
+                letter = self.next().ok_or(Problem::OpenSet)?;
+            }
             match (letter, ranges.last_mut()) {
-                (']', Some(_)) => break,
+                (']', Some(_)) if !is_escaped => break,
                 ('-', Some(_)) if !is_range => is_range = true,
                 (last, Some(range)) if is_range => {
                     if last < range.0 {
@@ -289,6 +375,9 @@ impl<'text> Parser<'text> {
         }
         if is_range {
             ranges.push(('-', '-'));
+        }
+        if negated && self.dialect == Dialect::Gcs {
+            ranges.push(('/', '/'));
         }
         Ok(Taken::Set { negated, ranges })
     }
@@ -423,6 +512,80 @@ mod tests {
         }
     }
 
+    #[test]
+    fn patterns_of_gcs_match_whole_names() {
+        for (pattern, matching, others) in [
+            ("*.mar", &["a.mar", ".mar"][..], &["a/b.mar", "a.marx"][..]),
+            ("**.mar", &["a.mar", "a/b.mar", ".mar"], &["a.mar/b"]),
+            ("a**b", &["ab", "axb", "a/x/b"], &["a/bc", "xab"]),
+            ("pub/**", &["pub/", "pub/a", "pub/a/b"], &["pub", "pubs/a"]),
+            ("**/a", &["a", "b/a", "b/c/a"], &["ba", "b/ca"]),
+            ("pub/**/a", &["pub/a", "pub/b/a", "pub/b/c/a"], &["puba", "pub/ba"]),
+            ("a**/b", &["a/b", "ax/b", "a/x/b"], &["ab"]),
+            ("*/", &["a/"], &["a", "a/b/", "a/b"]),
+            ("a?c", &["abc", "aéc"], &["a/c", "ac"]),
+            ("[a-c]x", &["ax", "cx"], &["dx", "x"]),
+            ("[!a-c]x", &["dx"], &["ax", "/x"]),
+            ("[]^-]x", &["]x", "^x", "-x"], &["ax"]),
+            ("[\\]]x", &["]x"], &["\\]x"]),
+            ("{a,b/*,}.x", &["a.x", "b/c.x", ".x"], &["c.x", "b/c/d.x"]),
+            ("{a{b,c},**/d}", &["ab", "ac", "d", "x/d"], &["a", "xd"]),
+            ("a,b}", &["a,b}"], &["a"]),
+            ("\\*\\{", &["*{"], &["a{"]),
+            ("", &[""], &["a"]),
+        ] {
+            let glob = Glob::parse_gcs(pattern).expect("a pattern");
+            for name in matching {
+                assert!(glob.is_match(name), "{pattern}: {name}");
+            }
+            for name in others {
+                assert!(!glob.is_match(name), "{pattern}: {name}");
+            }
+        }
+        for pattern in ["[", "[]", "[a", "[b-a]", "{a", "{a,", "a\\", &"{".repeat(17), &"a".repeat(1025)] {
+            assert!(Glob::parse_gcs(pattern).is_err(), "{pattern}");
+        }
+    }
+
+    /// The steps of a match, and the most that were done at once with a budget of `left`.
+    fn steps(pattern: &Glob, key: &str, left: usize) -> (usize, usize) {
+        let mut matching = pattern.matching(key);
+        let (mut all, mut most) = (0, 0);
+        loop {
+            // A budget that is far larger shows how much of it was taken.
+            let mut budget = left;
+            let ended = matching.advance(&mut budget).is_some();
+            let done = left - budget;
+            (all, most) = (all + done, most.max(done));
+            if ended {
+                return (all, most);
+            }
+        }
+    }
+
+    #[test]
+    fn the_steps_of_a_match_grow_with_the_key_times_the_pattern_and_can_be_interrupted() {
+        let key = "a".repeat(1024);
+        let bound = |pattern: &str| 4 * (pattern.len() + 1) * (key.len() + 1);
+        for pattern in [
+            "*a".repeat(511) + "b",
+            "**a".repeat(340) + "b",
+            "{a,}".repeat(255) + "b",
+            "{*,a}".repeat(200) + "b",
+            "[!b]*".repeat(204) + "b",
+            "?".repeat(1024),
+        ] {
+            let glob = Glob::parse_gcs(&pattern).expect("a pattern");
+            let (whole, _) = steps(&glob, &key, usize::MAX);
+            let (in_turns, most) = steps(&glob, &key, 1000);
+            assert!(whole <= bound(&pattern), "{pattern}: {whole}");
+            assert!(most <= 1000 && in_turns <= whole, "{pattern}: {in_turns}, {most}");
+            let mut left = 1000;
+            let unfinished = glob.matching(&key).advance(&mut left).is_none();
+            assert_eq!((unfinished, left), (true, 0), "{pattern}");
+        }
+    }
+
     /// As the regular expression that it stands for, it would try each way in turn.
     #[test]
     fn a_pattern_of_many_ways_takes_no_time() {
@@ -437,6 +600,16 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+        #[test]
+        fn without_two_stars_a_pattern_of_gcs_is_what_globset_says(
+            pattern in "([ab/?]|\\*[ab/]|\\[ab\\]|\\{a,b\\}){0,8}",
+            name in "[ab/]{0,8}",
+        ) {
+            let theirs = oracle(&pattern).expect("a pattern");
+            let ours = Glob::parse_gcs(&pattern).expect("a pattern");
+            prop_assert_eq!(ours.is_match(&name), theirs.is_match(&name));
+        }
 
         /// Of what is not ASCII, `globset` takes single bytes.
         #[test]

@@ -32,16 +32,37 @@ pub fn write_object(headers: &mut HeaderMap, object: &ObjectState, metadata: &Me
     }
 }
 
+/// The value of `x-goog-hash`: the digests that are known.
+///
+/// One value without spaces: Google's Python client reads no other form.
+pub fn goog_hash(crc32c: Option<u32>, md5: Option<[u8; 16]>) -> Option<String> {
+    let crc32c = crc32c.map(|crc32c| format!("crc32c={}", BASE64_STANDARD.encode(crc32c.to_be_bytes())));
+    let md5 = md5.map(|md5| format!("md5={}", BASE64_STANDARD.encode(md5)));
+    let hashes: Vec<String> = crc32c.into_iter().chain(md5).collect();
+    (!hashes.is_empty()).then(|| hashes.join(","))
+}
+
 /// Writes what only S3's clients understand: `x-amz-meta-…` and the website redirect.
+///
+/// S3: entries that cannot be headers, as other protocols may have written them, are left out and counted
+/// in `x-amz-missing-meta`.
 pub fn write_amz_metadata(headers: &mut HeaderMap, metadata: &Metadata) {
     if let Some(location) = metadata.system(SystemHeader::WebsiteRedirectLocation) {
         headers
             .insert(HeaderName::from_static(SystemHeader::WebsiteRedirectLocation.name()), value(location));
     }
+    let mut missing = 0;
     for (name, text) in metadata.user() {
-        if let Ok(name) = HeaderName::from_bytes(format!("x-amz-meta-{name}").as_bytes()) {
-            headers.insert(name, user_value(text));
+        let name = HeaderName::from_bytes(format!("x-amz-meta-{name}").as_bytes());
+        match (name, HeaderValue::from_bytes(text.as_bytes())) {
+            (Ok(name), Ok(_)) => {
+                headers.insert(name, user_value(text));
+            }
+            _ => missing += 1,
         }
+    }
+    if missing > 0 {
+        headers.insert(HeaderName::from_static("x-amz-missing-meta"), HeaderValue::from(missing));
     }
 }
 
@@ -178,5 +199,18 @@ mod tests {
             write_plan(&mut headers, &plan, 10);
             assert_eq!(shown(&headers), expected, "{plan:?}");
         }
+    }
+
+    #[test]
+    fn metadata_that_cannot_be_headers_is_left_out_and_counted() {
+        let mut metadata = Metadata::default();
+        for (name, text) in [("arrow/gcsfs", "1"), ("a b", "2"), ("lines", "a\nb"), ("build", "7")] {
+            metadata.set_user(name, text).expect("an entry");
+        }
+        let mut headers = HeaderMap::new();
+        write_amz_metadata(&mut headers, &metadata);
+        assert_eq!(headers["x-amz-missing-meta"], "3");
+        assert_eq!(headers["x-amz-meta-build"], "7");
+        assert_eq!(headers.len(), 2, "{headers:?}");
     }
 }

@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::model::{Checksum, ETag, Owner};
 use crate::protocol::body::ResponseBody;
+use crate::protocol::headers;
 use crate::protocol::request::Response;
 use crate::xml::Writer;
 
@@ -58,6 +59,19 @@ pub(super) fn write_etag(headers: &mut HeaderMap, etag: &ETag) {
 pub(super) fn write_checksum(headers: &mut HeaderMap, checksum: &Checksum) {
     insert(headers, checksum.algorithm().header(), checksum);
     insert(headers, "x-amz-checksum-type", checksum.kind().name());
+}
+
+/// `x-goog-hash`, for clients of Google's, whose parallel uploads compare it.
+pub(super) fn write_goog_hash(
+    answer: &mut HeaderMap,
+    asked: &HeaderMap,
+    crc32c: Option<u32>,
+    md5: Option<[u8; 16]>,
+) {
+    let of_google = asked.keys().any(|name| name.as_str().starts_with("x-goog-"));
+    if let Some(hashes) = headers::goog_hash(crc32c, md5).filter(|_| of_google) {
+        insert(answer, "x-goog-hash", hashes);
+    }
 }
 
 /// A checksum as an element.

@@ -39,6 +39,7 @@ kinds! {
     Undelete = "undelete",
     CopyObject = "copy_object",
     ComposeObject = "compose_object",
+    MoveObject = "move_object",
     SetTags = "set_tags",
     DeleteObjects = "delete_objects",
     UpdateObject = "update_object",

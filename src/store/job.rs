@@ -41,6 +41,8 @@ pub(super) enum Job {
     CopyObject(Box<CopyObject>, Reply<Object>),
     /// Answers with nothing if what was prepared is not there any more.
     ComposeObject(Box<Composition>, Reply<Option<Object>>),
+    /// Copies within a bucket and deletes the source, with a tombstone or without.
+    MoveObject(Box<CopyObject>, bool, Reply<Object>),
     SetTags(ObjectRef, Tags, Reply<()>),
     DeleteObjects(BucketName, Vec<DeleteObject>, Reply<Deletions>),
     UpdateObject(Box<UpdateObject>, Reply<Object>),
@@ -123,6 +125,7 @@ impl Job {
             Self::Undelete(..) => Kind::Undelete,
             Self::CopyObject(..) => Kind::CopyObject,
             Self::ComposeObject(..) => Kind::ComposeObject,
+            Self::MoveObject(..) => Kind::MoveObject,
             Self::SetTags(..) => Kind::SetTags,
             Self::DeleteObjects(..) => Kind::DeleteObjects,
             Self::UpdateObject(..) => Kind::UpdateObject,
@@ -160,6 +163,7 @@ impl Job {
             Self::DeleteBucket(..) | Self::AbortUpload(..) => 16,
             Self::PutObject(..) | Self::CacheObject(..) => object::REPLACED_ROWS + 2,
             Self::CopyObject(..) => object::REPLACED_ROWS,
+            Self::MoveObject(..) => object::REPLACED_ROWS + object::DELETED_ROWS,
             Self::NoteUsed(used, _) => used.len() * 2,
             Self::Evict(..) => object::EVICTED_AT_ONCE * 3,
             Self::Undelete(_, keys, _) => keys.len() * 2,
@@ -208,6 +212,7 @@ impl Job {
             Self::CreateBucket(..)
             | Self::DeleteBucket(..)
             | Self::CopyObject(..)
+            | Self::MoveObject(..)
             | Self::Evict(..)
             | Self::UpdateObject(..)
             | Self::SetDigests(..)
@@ -280,6 +285,9 @@ impl Job {
             }
             Self::ComposeObject(composition, reply) => {
                 Answer::Kept(run.held(reply, |change| object::finish_composition(change, *composition)))
+            }
+            Self::MoveObject(renamed, tombstone, reply) => {
+                Answer::Object(run.held(reply, |change| object::rename(change, *renamed, tombstone)))
             }
             Self::SetTags(object, tags, reply) => {
                 Answer::Nothing(run.held(reply, |change| object::set_tags(change, object, &tags)))

@@ -68,7 +68,7 @@ pub use object::{
     PutObject, Source, UpdateObject,
 };
 pub use quarantine::Quarantined;
-pub use scan::{Listed, ListedKind, Scan, Start, UploadScan, UploadStart};
+pub use scan::{Listed, ListedKind, PASSED_OVER_MAX, Scan, Start, UploadScan, UploadStart};
 pub use scrub::{Problem, ScrubFinding, ScrubPosition, Scrubbed};
 pub use snapshot::{Difference, DifferencePage, Is, Snapshot};
 pub use staging::{Staged, Staging};
@@ -272,6 +272,14 @@ impl Store {
         object::compose(&self.0, compose).await
     }
 
+    /// Gives an object another key of its bucket, in one transaction; with `tombstone` its old key is
+    /// deleted as by [`Store::delete_objects`] with one.
+    pub async fn move_object(&self, renamed: CopyObject, tombstone: bool) -> Result<Object, Error> {
+        self.0.shared.folder.check_index_room(0)?;
+        self.check_source(&renamed.source, None).await?;
+        self.0.writer.ask(|reply| Job::MoveObject(Box::new(renamed), tombstone, reply)).await
+    }
+
     /// Replaces the tags of an object.
     pub async fn set_tags(&self, object: ObjectRef, tags: Tags) -> Result<(), Error> {
         self.0.shared.folder.check_index_room(0)?;
@@ -316,8 +324,13 @@ impl Store {
         self.0.shared.readers.read(|connection| scan::objects(connection, bucket, scan))
     }
 
-    /// The objects of a range of keys, each with all that is known of it.
-    pub fn scan_whole_objects(&self, bucket: &BucketName, scan: &Scan) -> Result<Vec<Object>, Error> {
+    /// The objects of a range of keys, each with all that is known of it. Where it passed over
+    /// [`PASSED_OVER_MAX`] rows that are no objects it stops, and says behind which key to go on.
+    pub fn scan_whole_objects(
+        &self,
+        bucket: &BucketName,
+        scan: &Scan,
+    ) -> Result<(Vec<Object>, Option<String>), Error> {
         self.0.shared.readers.read(|connection| scan::whole_objects(connection, bucket, scan))
     }
 

@@ -139,18 +139,23 @@ pub(super) fn objects(
     Ok(found)
 }
 
-/// The objects of a range of keys, each with all that is known of it.
+/// The most rows that are passed over in one scan, such as those of deleted objects.
+pub const PASSED_OVER_MAX: usize = 1000;
+
+/// The objects of a range of keys, each with all that is known of it. Where so many others were passed over
+/// that it stopped, the key behind which to go on.
 pub(super) fn whole_objects(
     connection: &Connection,
     bucket: &BucketName,
     scan: &Scan,
-) -> Result<Vec<Object>, Error> {
+) -> Result<(Vec<Object>, Option<String>), Error> {
     let bucket_id = bucket::id(connection, bucket)?;
     let (from, to) = (lower_bound(&scan.start, &scan.prefix), row::end_of_prefix(&scan.prefix));
     let mut found: Vec<Object> = Vec::new();
     if scan.limit == 0 || from >= to {
-        return Ok(found);
+        return Ok((found, None));
     }
+    let mut passed_over = 0;
     let mut statement = connection.prepare_cached(statement::SCAN_WHOLE_OBJECTS)?;
     let mut rows = statement.query(params![bucket_id, from, to])?;
     let mut last: Vec<u8> = Vec::new();
@@ -163,12 +168,17 @@ pub(super) fn whole_objects(
         last.extend_from_slice(key);
         if Kind::read(row, 0)? == Kind::Object {
             found.push(object::object(row, bucket, &row::key(row, 19)?)?);
+            if found.len() == scan.limit {
+                break;
+            }
+            continue;
         }
-        if found.len() == scan.limit {
-            break;
+        passed_over += 1;
+        if passed_over == PASSED_OVER_MAX {
+            return Ok((found, Some(row::key(row, 19)?.to_string())));
         }
     }
-    Ok(found)
+    Ok((found, None))
 }
 
 fn listed(row: &Row<'_>, kind: Kind) -> Result<Listed, Error> {

@@ -15,6 +15,7 @@ mod reader;
 mod remote;
 #[cfg(test)]
 mod tests;
+mod turn;
 mod uses;
 mod write;
 
@@ -27,6 +28,7 @@ pub use keep::Stats;
 pub use listing::{Behind, Listing, Row, Sources};
 pub use reader::{FlightReader, Flying};
 pub use remote::{as_object, generation_of};
+pub use turn::Turn;
 
 use self::flights::Flights;
 use self::keep::Keeper;

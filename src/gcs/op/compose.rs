@@ -38,6 +38,7 @@ pub(super) async fn compose(mut call: Call<'_>, place: Place) -> Result<Response
     for component in request.components {
         sources.push(find(&call, component).await?);
     }
+    check_size(&sources)?;
     call.foresee_write(&place.bucket, &place.key, &conditions).await?;
     let contents: Vec<_> = sources.iter().map(|(_, content)| content.clone()).collect();
     let md5 = call.digest_all(&contents).await?.md5;
@@ -68,17 +69,44 @@ fn read(sent: &Sent, place: &Place) -> Result<Request, Error> {
     let Some(Value::Array(sources)) = sent.member("sourceObjects") else {
         return Err(Error::required("sourceObjects"));
     };
-    if sources.is_empty() || sources.len() > SOURCES_MAX {
-        return Err(Error::with_message(
-            Reason::Invalid,
-            format!(
-                "The number of source components provided ({}) must be from 1 to {SOURCES_MAX}.",
-                sources.len()
-            ),
-        ));
+    if sources.is_empty() {
+        return Err(Error::with_message(Reason::Invalid, "You must provide at least one source component."));
     }
+    if sources.len() > SOURCES_MAX {
+        let words = format!(
+            "The number of source components provided ({}) exceeds the maximum ({SOURCES_MAX})",
+            sources.len()
+        );
+        return Err(Error::with_message(Reason::Invalid, words));
+    }
+    check_destination(sent, place)?;
     let components = sources.iter().map(|source| component(source, place)).collect::<Result<_, _>>()?;
     Ok(Request { metadata, components })
+}
+
+/// The path says what is written; a document that names something else is a mistake.
+fn check_destination(sent: &Sent, place: &Place) -> Result<(), Error> {
+    let Some(Value::Object(destination)) = sent.member("destination") else { return Ok(()) };
+    for (name, written) in [("bucket", place.bucket.as_str()), ("name", place.key.as_str())] {
+        match destination.get(name) {
+            None | Some(Value::Null) => {}
+            Some(Value::String(text)) if text.is_empty() || text == written => {}
+            Some(other) => return Err(Error::field(&format!("destination.{name}"), other)),
+        }
+    }
+    Ok(())
+}
+
+/// GCS: "Quotas and limits": an object, composed ones too, has at most 5 TiB.
+fn check_size(sources: &[(Object, Content)]) -> Result<(), Error> {
+    const SIZE_BYTES_MAX: u64 = 5 << 40;
+    match sources.iter().fold(0_u64, |size, (object, _)| size.saturating_add(object.size_bytes)) {
+        size if size > SIZE_BYTES_MAX => Err(Error::with_message(
+            Reason::Invalid,
+            format!("The composed object would have {size} bytes; an object may have {SIZE_BYTES_MAX}."),
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn component(source: &Value, place: &Place) -> Result<Component, Error> {

@@ -147,14 +147,8 @@ fn write_goog(written: &mut HeaderMap, object: &Object, size_bytes: Option<u64>)
     }
     let encoding = object.metadata.system(SystemHeader::ContentEncoding).unwrap_or("identity");
     response::insert(written, "x-goog-stored-content-encoding", encoding);
-    let hashes = [
-        object.crc32c.map(|crc32c| format!("crc32c={}", resource::crc32c_text(crc32c))),
-        object.md5.map(|md5| format!("md5={}", resource::md5_text(md5))),
-    ];
-    // One header without spaces: Google's Python client reads no other form.
-    let hashes: Vec<String> = hashes.into_iter().flatten().collect();
-    if !hashes.is_empty() {
-        response::insert(written, "x-goog-hash", hashes.join(","));
+    if let Some(hashes) = headers::goog_hash(object.crc32c, object.md5) {
+        response::insert(written, "x-goog-hash", hashes);
     }
     for (name, text) in object.metadata.user() {
         let name = HeaderName::from_bytes(format!("x-goog-meta-{name}").as_bytes());

@@ -42,9 +42,10 @@ pub(super) async fn insert(call: Call<'_>, bucket: BucketName) -> Result<Respons
 impl Draft {
     /// Puts together what the document, the query and the headers of the bytes say.
     fn new(call: &Call<'_>, sent: &Sent, of_bytes: Option<&str>) -> Result<Self, Error> {
-        let name = match sent.text("name")? {
+        // GCS: the parameter overrides the document's name.
+        let name = match call.query.get("name").filter(|name| !name.is_empty()) {
             Some(name) => name,
-            None => call.query.get("name").ok_or_else(|| Error::required("name"))?,
+            None => sent.text("name")?.ok_or_else(|| Error::required("name"))?,
         };
         let mut metadata = sent.metadata()?;
         if metadata.system(SystemHeader::ContentType).is_none() {
@@ -187,7 +188,7 @@ async fn resumable(mut call: Call<'_>, bucket: BucketName) -> Result<Response, E
         None => None,
         Some(length) => Some(length.parse().map_err(|_| Error::field("x-upload-content-length", length))?),
     };
-    let session = Session::new(&draft.conditions, draft.expected, size_bytes);
+    let session = Session::new(&draft.conditions, draft.expected, size_bytes).begun_by(&call.identity);
     let name = draft.key.to_string();
     let upload = call
         .store()

@@ -7,20 +7,19 @@ use serde_json::{Value, json};
 
 use crate::gcs::call::Call;
 use crate::gcs::error::{Error, Reason};
-use crate::gcs::glob::Glob;
 use crate::gcs::resource;
 use crate::gcs::route::Place;
-use crate::model::{BucketName, Permission};
+use crate::model::{BucketName, Glob, Permission};
 use crate::protocol::listing::{self, Cursor, Entry, ListQuery, Page, Pager, Window};
 use crate::protocol::request::Response;
 use crate::store::{self, Object, Scan, Start};
-use crate::view::{self, Row, View};
+use crate::view::{self, Row, Turn, View};
 
 /// GCS: `maxResults`: "The service may return fewer"; at most 1,000.
 const RESULTS_MAX: usize = 1000;
 
-/// How many rows are read before others may run: there is no wait in reading what is here.
-const ROWS_AT_ONCE: usize = 1000;
+/// The most rows of a scan that goes on because few passed.
+const FURTHER_ROWS_MAX: usize = 1000;
 
 /// Which names are listed besides those of the prefix.
 struct Filter {
@@ -94,7 +93,7 @@ fn query(call: &Call<'_>, prefix: &str) -> Result<ListQuery, Error> {
 impl Filter {
     fn read(call: &Call<'_>) -> Result<Self, Error> {
         let given = |name| call.query.get(name).filter(|text| !text.is_empty());
-        let glob = given("matchGlob").map(Glob::parse).transpose().map_err(|reason| {
+        let glob = given("matchGlob").map(Glob::parse_gcs).transpose().map_err(|reason| {
             Error::with_message(Reason::InvalidParameter, format!("Invalid value for matchGlob: {reason}."))
         })?;
         Ok(Self {
@@ -108,14 +107,26 @@ impl Filter {
     /// Whether a key is of the glob.
     ///
     /// GCS: so is one whose prefix is, where there is a delimiter: `*/` lists the folders.
-    fn is_match(&self, prefix: &str, key: &str) -> bool {
+    ///
+    /// A long pattern takes long: it lets others run in between.
+    async fn is_match(&self, prefix: &str, key: &str, turn: &mut Turn) -> bool {
         let Some(glob) = &self.glob else { return true };
         let rolled = || {
             let delimiter = self.delimiter.as_deref()?;
             let at = key.strip_prefix(prefix)?.find(delimiter)?;
             key.get(..prefix.len() + at + delimiter.len())
         };
-        glob.is_match(key) || rolled().is_some_and(|rolled| glob.is_match(rolled))
+        for text in [Some(key), rolled()].into_iter().flatten() {
+            let mut matching = glob.matching(text);
+            loop {
+                match matching.advance(turn.left()) {
+                    Some(true) => return true,
+                    Some(false) => break,
+                    None => turn.rest().await,
+                }
+            }
+        }
+        false
     }
 
     /// Whether every key passes.
@@ -131,18 +142,16 @@ impl Filter {
         query: &ListQuery,
     ) -> Result<Page<Object>, store::Error> {
         let mut pager = Pager::new(query);
+        let mut turn = Turn::default();
         while let Some(window) = pager.window() {
             let mut passed = Passed::begin(self, &window);
             let mut limit = window.limit;
             while let Some(scan) = &mut passed.scan {
                 // Rows too many cost little, and few of them may pass.
                 scan.limit = limit;
-                let rows = view.scan_written_whole(bucket, scan)?;
-                passed.take(self, rows);
-                limit = (limit * 2).clamp(window.limit, window.limit.max(ROWS_AT_ONCE));
-                if passed.scan.is_some() {
-                    tokio::task::yield_now().await;
-                }
+                let rows = view.scan_written_whole(bucket, scan, &mut turn).await?;
+                passed.take(self, rows, &mut turn).await;
+                limit = (limit * 2).clamp(window.limit, window.limit.max(FURTHER_ROWS_MAX));
             }
             pager.take(passed.rows);
         }
@@ -160,17 +169,12 @@ impl Filter {
         let delimiter = query.delimiter.as_deref().filter(|_| self.is_open());
         let mut listing = call.view().listing(bucket, delimiter, query.keys_max, &call.context.hops)?;
         let mut pager = Pager::new(query);
-        let mut rows_read = 0;
+        let mut turn = Turn::default();
         while let Some(window) = pager.window() {
             let mut passed = Passed::begin(self, &window);
             while let Some(scan) = &passed.scan {
                 let rows = listing.rows(scan).await?;
-                rows_read += rows.len();
-                passed.take(self, rows);
-                if rows_read >= ROWS_AT_ONCE {
-                    rows_read = 0;
-                    tokio::task::yield_now().await;
-                }
+                passed.take(self, rows, &mut turn).await;
             }
             pager.take(passed.rows);
         }
@@ -195,7 +199,7 @@ impl<R: listing::Row> Passed<R> {
         Self { rows: Vec::new(), limit: window.limit, scan: Some(scan) }
     }
 
-    fn take(&mut self, filter: &Filter, rows: Vec<R>) {
+    async fn take(&mut self, filter: &Filter, rows: Vec<R>, turn: &mut Turn) {
         let Some(mut scan) = self.scan.take() else { return };
         let exhausted = rows.len() < scan.limit;
         let Some(last) = rows.last().map(|row| row.key().to_owned()) else { return };
@@ -203,7 +207,7 @@ impl<R: listing::Row> Passed<R> {
             if filter.end_offset.as_ref().is_some_and(|end| row.key() >= end.as_str()) {
                 return;
             }
-            if self.rows.len() < self.limit && filter.is_match(&scan.prefix, row.key()) {
+            if self.rows.len() < self.limit && filter.is_match(&scan.prefix, row.key(), turn).await {
                 self.rows.push(row);
             }
         }
@@ -236,7 +240,7 @@ fn whole(call: &Call<'_>, bucket: &BucketName, row: Row) -> Result<Option<Item>,
         Row::Upstream(remote) => return Ok(Some(Item::Elsewhere(view::as_object(bucket, &remote)))),
         Row::Rolled(_) => return Ok(None),
     };
-    let object = call.store().scan_whole_objects(bucket, &first_of(listed.key.as_str()))?.pop();
+    let object = call.store().scan_whole_objects(bucket, &first_of(listed.key.as_str()))?.0.pop();
     Ok(object.filter(|object| object.key == listed.key).map(Item::Here))
 }
 
@@ -253,6 +257,7 @@ async fn add_folders(
     objects: &mut Vec<Item>,
 ) -> Result<(), Error> {
     let merges = call.view().merges(bucket);
+    let mut turn = Turn::default();
     for prefix in prefixes {
         let first = first_of(prefix);
         if merges {
@@ -261,7 +266,7 @@ async fn add_folders(
                 objects.extend(whole(call, bucket, row)?);
             }
         } else {
-            let rows = call.view().scan_written_whole(bucket, &first)?;
+            let rows = call.view().scan_written_whole(bucket, &first, &mut turn).await?;
             objects.extend(rows.into_iter().filter(|object| object.key.as_str() == prefix).map(Item::Here));
         }
     }

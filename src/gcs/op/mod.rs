@@ -8,6 +8,7 @@ mod delete_object;
 mod get_object;
 mod insert;
 mod list_objects;
+mod move_object;
 mod resumable;
 mod rewrite;
 mod token;
@@ -20,7 +21,6 @@ use crate::protocol::request::Response;
 
 /// Runs the operation of a call: the one match from [`Operation`] to function.
 pub(super) async fn run(operation: Operation, call: Call<'_>) -> Result<Response, Error> {
-    call.refuse_unsupported()?;
     match operation {
         Operation::ListBuckets => bucket::list(&call),
         Operation::InsertBucket => bucket::insert(call).await,
@@ -38,6 +38,7 @@ pub(super) async fn run(operation: Operation, call: Call<'_>) -> Result<Response
         Operation::ComposeObject(place) => compose::compose(call, place).await,
         Operation::CopyObject(from, to) => rewrite::copy(call, from, to).await,
         Operation::RewriteObject(from, to) => rewrite::rewrite(call, from, to).await,
+        Operation::MoveObject(from, to) => move_object::rename(call, from, to).await,
         Operation::InsertObject(bucket) => insert::insert(call, bucket).await,
         Operation::ContinueUpload(bucket) => resumable::resume(call, bucket).await,
         Operation::CancelUpload(bucket) => resumable::cancel(&call, bucket).await,

@@ -6,6 +6,8 @@
 //!
 //! GCS: "Resumable uploads", "Perform resumable uploads".
 
+use std::sync::Arc;
+
 use http::{HeaderMap, StatusCode, header};
 
 use crate::checksum::Digests;
@@ -17,10 +19,11 @@ use crate::gcs::metadata::{Expected, object_name};
 use crate::gcs::receive::Receiving;
 use crate::gcs::response;
 use crate::gcs::sessions::{Session, Turn};
-use crate::model::{BucketName, PartNumber, UploadId};
-use crate::protocol::digest;
+use crate::model::{BucketName, PartNumber, Permission, UploadId};
+use crate::protocol::auth::Identity;
 use crate::protocol::intake::Incoming;
 use crate::protocol::request::Response;
+use crate::protocol::{access, digest};
 use crate::store::{self, CompleteUpload, CompletedPart, Content, Object, Part, PutPart, Store, UploadRef};
 use crate::upstream::Hops;
 
@@ -31,8 +34,12 @@ const CHUNK_BYTES_MIN: u64 = 256 * 1024;
 pub(super) async fn resume(mut call: Call<'_>, bucket: BucketName) -> Result<Response, Error> {
     let upload = upload_ref(&call, bucket)?;
     let Some(mut session) = find(&call, &upload)? else { return completed(&call, &upload) };
+    check_account(&call.service, &upload, &session)?;
     let asked = asked(&call)?;
-    session.expected = session.expected.and(Expected::of_headers(&call.headers)?);
+    let sent = Expected::of_headers(&call.headers)?;
+    if asked.bytes == Bytes::None {
+        refuse_body(&mut call).await?;
+    }
     if let (Some(declared), Some(total)) = (session.size_bytes, asked.total)
         && declared != total
     {
@@ -56,8 +63,11 @@ pub(super) async fn resume(mut call: Call<'_>, bucket: BucketName) -> Result<Res
     let arriving = if asks_only && !ends_empty {
         None
     } else {
-        Some((Arriving::new(&upload, &asked, persisted, parts.len())?, call.incoming()))
+        Some((Arriving::new(&upload, &asked, persisted, parts.len())?.expecting(sent)?, call.incoming()))
     };
+    if arriving.as_ref().is_none_or(|(arriving, _)| arriving.is_last) {
+        session.expected = session.expected.and(sent);
+    }
     let hops = call.context.hops.clone();
     let work = Work { service: call.service.clone(), hops, upload, session, asked, turn };
     // The connection may break while bytes are still being stored, or while those of a large upload
@@ -118,6 +128,31 @@ fn asked(call: &Call<'_>) -> Result<Asked, Error> {
     })?;
     let bytes = range.bytes.map_or(Bytes::None, Bytes::Chunk);
     Ok(Asked { bytes, total: range.total })
+}
+
+/// GCS: a question how far the upload is has no body.
+async fn refuse_body(call: &mut Call<'_>) -> Result<(), Error> {
+    let mut incoming = call.incoming();
+    let announced = incoming.size_bytes().unwrap_or_default() > 0;
+    if !announced && incoming.next().await?.is_none() {
+        return Ok(());
+    }
+    Err(Error::with_message(
+        Reason::BadRequest,
+        "Invalid request. According to the Content-Range header, the request asks how far the upload is, but it \
+         has a body: name the range of bytes that it brings.",
+    ))
+}
+
+/// An upload ends with the account that began it, and with its permission to write.
+fn check_account(service: &Service, upload: &UploadRef, session: &Session) -> Result<(), Error> {
+    let Some(key_id) = &session.key_id else { return Ok(()) };
+    let inner = &service.0.inner;
+    let account = inner.accounts.find(key_id).ok_or_else(|| Error::new(Reason::AuthError))?;
+    let identity = Identity::holder(Arc::clone(&account.credential));
+    let (bucket, key) = (&upload.bucket, upload.key.as_str());
+    access::authorize(&identity, &inner.anonymous, Permission::Write, bucket, key)
+        .map_err(|denied| Error::new(Reason::Forbidden).caused_by(denied))
 }
 
 /// Which session a request is about. Its id is a secret that only its beginner was told, so nobody
@@ -188,6 +223,10 @@ struct Arriving {
     skipped: u64,
     /// How many bytes it has in all, where it is known.
     expected: Option<u64>,
+    /// Whether its end is that of the upload.
+    is_last: bool,
+    /// Its digests, where the client has sent some with a chunk that is not the last one.
+    digests: Expected,
 }
 
 impl Arriving {
@@ -226,7 +265,30 @@ impl Arriving {
                 format!("An upload may come in at most {} chunks: send larger ones.", PartNumber::MAX),
             )
         })?;
-        Ok(Self { upload: upload.clone(), number, skipped: persisted - first, expected })
+        let skipped = persisted - first;
+        let digests = Expected::default();
+        Ok(Self { upload: upload.clone(), number, skipped, expected, is_last, digests })
+    }
+
+    /// Notes digests that came along.
+    ///
+    /// GCS: with the last chunk they are those of the whole object; with another one they can only be
+    /// those of the chunk.
+    fn expecting(mut self, sent: Expected) -> Result<Self, Error> {
+        if !self.is_last && sent != Expected::default() {
+            if self.skipped > 0 {
+                return Err(Error::with_message(
+                    Reason::Invalid,
+                    format!(
+                        "The first {} bytes of this chunk are here already, so its digests cannot be compared: \
+                         go on behind them.",
+                        self.skipped
+                    ),
+                ));
+            }
+            self.digests = sent;
+        }
+        Ok(self)
     }
 
     /// Stores the chunk, or what of it came before the connection broke. Gives its digests, where
@@ -258,6 +320,9 @@ impl Arriving {
         }
         let staged = receiving.finish().await?;
         let digests = staged.digests().clone();
+        if broken.is_none() {
+            self.digests.check(Some(digests.crc32c()), Some(digests.md5))?;
+        }
         let Some(_guard) = turn.enter().await else { return Err(preempted()) };
         store.put_part(PutPart { upload: self.upload, number: self.number, staged, checksum: None }).await?;
         match broken {
@@ -349,6 +414,8 @@ impl Work {
 
     /// Makes the object. Its digests are those of the only chunk, or its bytes are read once.
     async fn finish(&self, only: Option<Digests>) -> Result<Object, Error> {
+        // The account may have been removed while the bytes came.
+        check_account(&self.service, &self.upload, &self.session)?;
         let opened = self.store().open_parts(&self.upload)?;
         let digests = match only {
             Some(digests) if opened.len() == 1 => digests,

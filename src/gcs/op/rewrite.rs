@@ -6,12 +6,12 @@
 
 use serde_json::{Value, json};
 
-use crate::gcs::call::{ATTEMPTS, Call, as_kept_conditions};
+use crate::gcs::call::{ATTEMPTS, Call};
 use crate::gcs::error::Error;
 use crate::gcs::metadata::Sent;
 use crate::gcs::resource;
 use crate::gcs::route::Place;
-use crate::model::{ConditionFailed, Metadata, Permission, ReadConditions, WriteConditions};
+use crate::model::{Metadata, Permission, ReadConditions};
 use crate::protocol::request::Response;
 use crate::store::{self, CopyObject, Object, Source};
 
@@ -40,12 +40,11 @@ async fn write(call: &mut Call<'_>, from: Place, to: Place) -> Result<Object, Er
     let sent = call.sent().await?;
     let sent_metadata = if says_metadata(&sent) { Some(sent.metadata()?) } else { None };
     let conditions = call.conditions()?;
-    let source_conditions = source_conditions(call)?;
+    let source_conditions = call.source_conditions()?;
     let generation = call.number("sourceGeneration")?;
     for _ in 0..ATTEMPTS {
         let (source, content) = call.open(&from, generation).await?;
-        let conditions_of_source = as_kept_conditions(&source, source_conditions.clone());
-        conditions_of_source.check(Some(&source.state())).map_err(source_condition)?;
+        call.check_source(&source, &source_conditions)?;
         let source = call.with_digests(source, &content).await?;
         let copy = CopyObject {
             source: Source {
@@ -99,31 +98,4 @@ fn says_metadata(sent: &Sent) -> bool {
         "metadata",
     ];
     METADATA.iter().any(|name| sent.member(name).is_some_and(|value| *value != Value::Null))
-}
-
-fn source_conditions(call: &Call<'_>) -> Result<WriteConditions, Error> {
-    Ok(WriteConditions {
-        if_generation_match: call.number("ifSourceGenerationMatch")?,
-        if_generation_not_match: call.number("ifSourceGenerationNotMatch")?,
-        if_metageneration_match: call.number("ifSourceMetagenerationMatch")?,
-        if_metageneration_not_match: call.number("ifSourceMetagenerationNotMatch")?,
-        ..WriteConditions::default()
-    })
-}
-
-/// The same condition under the name that it has for a source.
-fn source_condition(failed: ConditionFailed) -> Error {
-    Error::condition(match failed {
-        ConditionFailed::Precondition("ifGenerationMatch") => {
-            ConditionFailed::Precondition("ifSourceGenerationMatch")
-        }
-        ConditionFailed::Precondition("ifGenerationNotMatch") => {
-            ConditionFailed::Precondition("ifSourceGenerationNotMatch")
-        }
-        ConditionFailed::Precondition("ifMetagenerationMatch") => {
-            ConditionFailed::Precondition("ifSourceMetagenerationMatch")
-        }
-        ConditionFailed::Precondition(_) => ConditionFailed::Precondition("ifSourceMetagenerationNotMatch"),
-        other @ (ConditionFailed::NotModified | ConditionFailed::Missing) => other,
-    })
 }

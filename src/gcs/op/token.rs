@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::gcs::bearer::{self, LIFETIME_SECONDS};
 use crate::gcs::call::Call;
 use crate::gcs::error::Error;
+use crate::gcs::jwt::InvalidAssertion;
 use crate::gcs::response;
 use crate::protocol::query::Query;
 use crate::protocol::request::Response;
@@ -27,6 +28,7 @@ pub(super) async fn token(mut call: Call<'_>) -> Result<Response, Error> {
             StatusCode::OK,
             &json!({ "access_token": token, "expires_in": LIFETIME_SECONDS, "token_type": "Bearer" }),
         ),
+        Err(reason @ InvalidAssertion::Scope) => refused("invalid_scope", &reason.to_string()),
         Err(reason) => refused("invalid_grant", &format!("the assertion was refused: {reason}")),
     })
 }

@@ -135,6 +135,45 @@ async fn a_glob_that_matches_little_reads_many_rows_at_once_and_lets_others_run(
 }
 
 #[tokio::test]
+async fn a_long_glob_lets_others_run_within_a_single_name() {
+    let stage = Fixture::open().await;
+    stage.upload(&"a".repeat(1000)).await;
+    let glob = format!("{}b", "*a".repeat(511));
+    let (document, waited) = waited(stage.list(&format!("matchGlob={glob}")), usize::MAX).await;
+    assert_eq!(listed(&document.expect("an answer")).0, [""; 0]);
+    // Each of the thousand letters is looked at from each of the stars that it can be behind.
+    let steps = 1000 * 1000;
+    assert!(waited >= steps / crate::view::Turn::STEPS, "{waited}");
+}
+
+#[tokio::test]
+async fn listings_that_pass_over_what_was_deleted_let_others_run() {
+    let stage = fixture_with_index(&[]).await;
+    let bucket = BucketName::parse("bucket").expect("a name");
+    let deletes = (0..5000).map(|number| crate::store::DeleteObject {
+        key: ObjectKey::parse(&format!("pub/{number:05}")).expect("a key"),
+        version: None,
+        conditions: crate::model::WriteConditions::default(),
+        tombstone: true,
+    });
+    stage.store.delete_objects(&bucket, deletes.collect()).await.expect("tombstones");
+    let plain = super::service_of(&stage.store, &["read,write,list,admin:*"]);
+    let merging = Fixture { service: stage.service.clone(), ..stage };
+    let (document, merged) = waited(merging.list("prefix=pub/"), usize::MAX).await;
+    assert_eq!(listed(&document.expect("an answer")).0, [""; 0]);
+    let flat = Fixture { service: plain, ..merging };
+    let (document, whole) = waited(flat.list("prefix=pub/"), usize::MAX).await;
+    assert_eq!(listed(&document.expect("an answer")).0, [""; 0]);
+    let view = crate::view::View::over(flat.store.clone(), Fallback::default());
+    let query = crate::protocol::listing::ListQuery { keys_max: 1000, ..Default::default() };
+    let hops = crate::protocol::request::Context::for_tests(Timestamp::from_seconds(0)).hops;
+    let by_s3 = crate::protocol::listing::objects(&view, &bucket, &query, &hops);
+    let (page, by_s3) = waited(by_s3, usize::MAX).await;
+    assert!(page.expect("an answer").expect("a page").entries.is_empty());
+    assert!(merged >= 20 && whole >= 5 && by_s3 >= 2, "{merged} {whole} {by_s3}");
+}
+
+#[tokio::test]
 async fn an_item_of_production_is_described_as_far_as_it_is_known() {
     let stage = fixture_with_index(&["pub/b"]).await;
     let document = stage.list("").await;

@@ -1,9 +1,9 @@
 //! Pages of a bucket: of the store alone where nothing else is listed, or merged with production.
 
-use super::{ListQuery, Page, Pager, Row, page};
+use super::{ListQuery, Page, Pager, Row};
 use crate::model::BucketName;
 use crate::upstream::Hops;
-use crate::view::{self, Sources, View};
+use crate::view::{self, Sources, Turn, View};
 
 impl Row for view::Row {
     fn key(&self) -> &str {
@@ -11,7 +11,8 @@ impl Row for view::Row {
     }
 }
 
-/// A page of the objects of a bucket. It waits only where production is asked.
+/// A page of the objects of a bucket. It waits where production is asked, and lets others run where it
+/// reads much.
 pub async fn objects(
     view: &View,
     bucket: &BucketName,
@@ -21,8 +22,12 @@ pub async fn objects(
     if view.merges(bucket) {
         return merged(view, bucket, query, hops).await;
     }
-    let here = page(query, |window| view.scan_written(bucket, &window.objects()))?;
-    Ok(here.map(view::Row::Here))
+    let mut pager = Pager::new(query);
+    let mut turn = Turn::default();
+    while let Some(window) = pager.window() {
+        pager.take(view.scan_written(bucket, &window.objects(), &mut turn).await?);
+    }
+    Ok(pager.finish().map(view::Row::Here))
 }
 
 /// A page of what is here and what production has.

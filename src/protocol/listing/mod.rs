@@ -20,6 +20,7 @@ use pace::Pace;
 
 use crate::model::UploadId;
 use crate::store;
+use crate::view::Turn;
 
 /// What a client wants listed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -165,14 +166,17 @@ impl<R> Page<R> {
     }
 }
 
-/// Makes a page out of scans that do not wait, such as those of the store.
-pub fn page<R: Row, E>(
+/// Makes a page out of scans that do not wait, such as those of the store. It lets others run where it
+/// reads much.
+pub async fn page<R: Row, E>(
     query: &ListQuery,
     mut scan: impl FnMut(&Window<'_>) -> Result<Vec<R>, E>,
 ) -> Result<Page<R>, E> {
     let mut pager = Pager::new(query);
+    let mut turn = Turn::default();
     while let Some(window) = pager.window() {
         let rows = scan(&window)?;
+        turn.rows(rows.len()).await;
         pager.take(rows);
     }
     Ok(pager.finish())

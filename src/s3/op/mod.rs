@@ -34,7 +34,7 @@ pub(super) async fn run(operation: Operation, target: Target, mut call: Call<'_>
         (O::ListObjectVersions, Bucket(name)) => {
             list_object_versions::list_object_versions(&call, &name).await
         }
-        (O::ListMultipartUploads, Bucket(name)) => multipart::list_multipart_uploads(&call, &name),
+        (O::ListMultipartUploads, Bucket(name)) => multipart::list_multipart_uploads(&call, &name).await,
         (O::DeleteObjects, Bucket(name)) => delete_object::delete_objects(call, name).await,
 
         (O::GetObject | O::HeadObject, Object(bucket, key)) => {

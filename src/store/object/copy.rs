@@ -3,9 +3,9 @@
 use rusqlite::Connection;
 
 use super::find::{self, Found};
-use super::put::replace;
-use super::{CopyObject, Object, Origin, Source};
-use crate::model::VersionId;
+use super::put::{delete_one, replace};
+use super::{CopyObject, DeleteObject, Object, Origin, Source};
+use crate::model::{VersionId, WriteConditions};
 use crate::store::change::Change;
 use crate::store::error::Error;
 use crate::store::tally::Counted;
@@ -53,5 +53,24 @@ pub(in crate::store) fn copy(change: &mut Change, copy: CopyObject) -> Result<Ob
     };
     replace(change, &current, &object, None)?;
     change.count(Counted::Copied, object.size_bytes);
+    Ok(object)
+}
+
+/// Gives an object another key. With a tombstone its old key stays deleted, whatever an upstream has.
+pub(in crate::store) fn rename(
+    change: &mut Change,
+    renamed: CopyObject,
+    tombstone: bool,
+) -> Result<Object, Error> {
+    let bucket = renamed.source.bucket.clone();
+    let delete = DeleteObject {
+        key: renamed.source.key.clone(),
+        version: None,
+        conditions: WriteConditions::default(),
+        tombstone,
+    };
+    // The new row comes first, so that the content is never without one.
+    let object = copy(change, renamed)?;
+    delete_one(change, &bucket, &delete)?;
     Ok(object)
 }

@@ -11,7 +11,7 @@ mod update;
 pub use cache::Cached;
 pub(super) use cache::{EVICTED_AT_ONCE, Eviction, cache, evict, note_used, undelete};
 pub(super) use compose::{Composition, compose, finish_composition};
-pub(super) use copy::{copy, source};
+pub(super) use copy::{copy, rename, source};
 pub(super) use find::{Kind, current, find, find_row, object};
 pub(super) use put::{
     DELETED_ROWS, REPLACED_ROWS, delete, delete_all, give_up_content, insert_blob, insert_content, put,

@@ -206,7 +206,12 @@ pub(in crate::store) fn delete(
     Ok(outcomes)
 }
 
-fn delete_one(change: &mut Change, bucket: &BucketName, delete: &DeleteObject) -> Result<Deleted, Error> {
+/// Deletes one object.
+pub(super) fn delete_one(
+    change: &mut Change,
+    bucket: &BucketName,
+    delete: &DeleteObject,
+) -> Result<Deleted, Error> {
     let current = find::current(change.connection(), bucket, &delete.key)?;
     if matches!(delete.version, Some(VersionId::Id(_))) {
         // S3: to delete a version that does not exist succeeds.

@@ -8,7 +8,7 @@ fn origin(fixture: &Fixture, name: &str) -> Option<Origin> {
         Lookup::Here(object, _) => {
             let scan = Scan { start: Start::At(name.to_owned()), limit: 1, ..scan_all() };
             let listed = fixture.store.scan_objects(&bucket(), &scan).expect("an answer").remove(0);
-            let whole = fixture.store.scan_whole_objects(&bucket(), &scan).expect("an answer").remove(0);
+            let whole = fixture.store.scan_whole_objects(&bucket(), &scan).expect("an answer").0.remove(0);
             assert_eq!((listed.origin, whole.origin), (object.origin, object.origin), "{name}");
             Some(object.origin)
         }

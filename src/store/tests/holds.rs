@@ -91,6 +91,7 @@ async fn do_much(fixture: &Fixture, kind: Kind) {
         | Kind::PutObject
         | Kind::CacheObject
         | Kind::CopyObject
+        | Kind::MoveObject
         | Kind::SetTags
         | Kind::UpdateObject
         | Kind::CreateUpload

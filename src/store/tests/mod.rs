@@ -166,7 +166,7 @@ impl Fixture {
     /// Everything under every key of the bucket: what is known of it, and its bytes.
     pub(super) async fn state(&self) -> Vec<(Object, Vec<u8>)> {
         let mut state = Vec::new();
-        for object in self.store.scan_whole_objects(&bucket(), &scan_all()).expect("the index answers") {
+        for object in self.store.scan_whole_objects(&bucket(), &scan_all()).expect("the index answers").0 {
             let bytes = self.get(object.key.as_str()).await.expect("it is listed");
             state.push((object, bytes));
         }

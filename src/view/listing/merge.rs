@@ -7,7 +7,7 @@ use super::{Row, Sources};
 use crate::fallback::Below;
 use crate::store::{InventoryRow, Listed, ListedKind, Origin, Scan, Start};
 use crate::upstream::ListEntry;
-use crate::view::{Error, remote};
+use crate::view::{Error, Turn, remote};
 
 /// The rows of one page of one client.
 ///
@@ -32,6 +32,7 @@ struct Merge {
     upstreams: Vec<Ahead>,
     /// How many more rows the client will probably want.
     wanted: usize,
+    turn: Turn,
 }
 
 /// What comes next.
@@ -140,6 +141,7 @@ impl Merge {
             index: Buffer::new(limit),
             upstreams: upstreams.iter().map(|&upstream| Ahead::new(upstream)).collect(),
             wanted,
+            turn: Turn::default(),
         }
     }
 
@@ -151,6 +153,8 @@ impl Merge {
     async fn next(&mut self, sources: &impl Sources) -> Result<Option<Next>, Error> {
         while let Some(from) = self.from.take() {
             self.fill(sources, &from).await?;
+            // Most of the rows may be hidden.
+            self.turn.rows(1).await;
             let Some(least) = self.least() else { break };
             if let Some(rolled) = self.rolled(&least) {
                 self.from = successor(&least);

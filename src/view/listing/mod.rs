@@ -16,10 +16,10 @@ use tokio::task::JoinHandle;
 
 pub use merge::Listing;
 
-use super::{Error, View};
+use super::{Error, Turn, View};
 use crate::fallback::{self, Below};
 use crate::model::BucketName;
-use crate::store::{self, InventoryRow, Listed, Origin, Scan, Start};
+use crate::store::{self, InventoryRow, Listed, ListedKind, Origin, Scan, Start};
 use crate::upstream::{self, Hops, ListAsk, ListPage, Remote};
 
 /// One row of a merged listing.
@@ -140,53 +140,70 @@ impl View {
 
     /// The first `scan.limit` rows of a bucket that does not merge, without what is only cached.
     /// Fewer mean that no more follow.
-    pub fn scan_written(&self, bucket: &BucketName, scan: &Scan) -> Result<Vec<Listed>, store::Error> {
-        written(
-            scan,
-            |listed: &Listed| (listed.key.as_str(), listed.origin),
-            |scan| self.store().scan_objects(bucket, scan),
-        )
-    }
-
-    /// The same, each with all that is known of it.
-    pub fn scan_written_whole(
+    pub async fn scan_written(
         &self,
         bucket: &BucketName,
         scan: &Scan,
+        turn: &mut Turn,
+    ) -> Result<Vec<Listed>, store::Error> {
+        // What was deleted counts as read, so that a scan is bounded whatever it finds.
+        let scan = Scan { tombstones: true, ..scan.clone() };
+        let shown = |listed: &Listed| (listed.kind, listed.origin) == (ListedKind::Object, Origin::Written);
+        written(
+            &scan,
+            turn,
+            |listed: &Listed| (listed.key.as_str(), shown(listed)),
+            |scan| Ok((self.store().scan_objects(bucket, scan)?, None)),
+        )
+        .await
+    }
+
+    /// The same, each with all that is known of it.
+    pub async fn scan_written_whole(
+        &self,
+        bucket: &BucketName,
+        scan: &Scan,
+        turn: &mut Turn,
     ) -> Result<Vec<store::Object>, store::Error> {
+        let shown = |object: &store::Object| object.origin == Origin::Written;
         written(
             scan,
-            |object: &store::Object| (object.key.as_str(), object.origin),
+            turn,
+            |object: &store::Object| (object.key.as_str(), shown(object)),
             |scan| self.store().scan_whole_objects(bucket, scan),
         )
+        .await
     }
 }
 
-/// The most rows of a scan that goes on where much is cached.
+/// The most rows of a scan that goes on where much is cached or deleted.
 const FURTHER_ROWS_MAX: usize = 4096;
 
 /// Scans until `scan.limit` rows are there that were written here. Where nothing is cached, one scan
 /// is enough; where much is, the scans grow, so that few are.
-fn written<R>(
+///
+/// `about` gives a row's key and whether it is shown. `rows_of` gives rows and, where it stopped before it
+/// had as many as it was asked for, the key behind which to go on.
+async fn written<R>(
     scan: &Scan,
-    about: impl Fn(&R) -> (&str, Origin),
-    rows_of: impl Fn(&Scan) -> Result<Vec<R>, store::Error>,
+    turn: &mut Turn,
+    about: impl Fn(&R) -> (&str, bool),
+    rows_of: impl Fn(&Scan) -> Result<(Vec<R>, Option<String>), store::Error>,
 ) -> Result<Vec<R>, store::Error> {
-    let mut rows = rows_of(scan)?;
+    let mut found = Vec::new();
     let mut further = scan.clone();
-    let mut exhausted = rows.len() < scan.limit;
     loop {
-        let last = rows.last().map(|row| about(row).0.to_owned());
-        rows.retain(|row| about(row).1 == Origin::Written);
-        let (false, Some(last)) = (exhausted || rows.len() >= scan.limit, last) else {
-            rows.truncate(scan.limit);
-            return Ok(rows);
+        let (rows, stopped) = rows_of(&further)?;
+        turn.rows(rows.len() + if stopped.is_some() { store::PASSED_OVER_MAX } else { 0 }).await;
+        let full = rows.len() >= further.limit;
+        let last = stopped.or_else(|| rows.last().filter(|_| full).map(|row| about(row).0.to_owned()));
+        found.extend(rows.into_iter().filter(|row| about(row).1));
+        let Some(last) = last.filter(|_| found.len() < scan.limit) else {
+            found.truncate(scan.limit);
+            return Ok(found);
         };
         further.start = Start::After(last);
         further.limit = further.limit.saturating_mul(4).min(FURTHER_ROWS_MAX.max(scan.limit));
-        let more = rows_of(&further)?;
-        exhausted = more.len() < further.limit;
-        rows.extend(more);
     }
 }
 
@@ -243,6 +260,7 @@ mod tests {
     use crate::model::{ETag, Metadata, ObjectKey, Timestamp};
     use crate::store::{InventoryRow, Listed, Origin, Scan, Start};
     use crate::upstream::{self, ListAsk, ListEntry, ListPage, Remote};
+    use crate::view::Turn;
 
     /// An upstream whose listing never ends, and of which nothing is seen.
     struct Endless;
@@ -301,40 +319,42 @@ mod tests {
     }
 
     /// Scans rows, and counts how often.
-    fn scanned(rows: &[(String, Origin)], limit: usize) -> (Vec<String>, usize) {
+    async fn scanned(rows: &[(String, Origin)], limit: usize) -> (Vec<String>, usize) {
         let scans = Cell::new(0);
         let first = Scan { start: Start::At(String::new()), prefix: String::new(), limit, tombstones: false };
         let found = written(
             &first,
-            |row: &(String, Origin)| (row.0.as_str(), row.1),
+            &mut Turn::default(),
+            |row: &(String, Origin)| (row.0.as_str(), row.1 == Origin::Written),
             |scan| {
                 scans.set(scans.get() + 1);
                 let is_in = |row: &&(String, Origin)| match &scan.start {
                     Start::At(key) => row.0 >= *key,
                     Start::After(key) => row.0 > *key,
                 };
-                Ok(rows.iter().filter(is_in).take(scan.limit).cloned().collect())
+                Ok((rows.iter().filter(is_in).take(scan.limit).cloned().collect(), None))
             },
-        );
+        )
+        .await;
         (found.expect("nothing fails").into_iter().map(|row| row.0).collect(), scans.get())
     }
 
-    #[test]
-    fn a_scan_finds_the_first_rows_that_were_written() {
+    #[tokio::test]
+    async fn a_scan_finds_the_first_rows_that_were_written() {
         let origin = |at: usize| if at % 7 == 3 { Origin::Written } else { Origin::Cached };
         let rows: Vec<_> = (0..500).map(|at| (format!("{at:06}"), origin(at))).collect();
         let all: Vec<_> =
             rows.iter().filter(|row| row.1 == Origin::Written).map(|row| row.0.clone()).collect();
         for limit in [1, 2, 8, 70, 71, 72, 500, 1000] {
-            assert_eq!(scanned(&rows, limit).0, all[..limit.min(all.len())], "{limit}");
+            assert_eq!(scanned(&rows, limit).await.0, all[..limit.min(all.len())], "{limit}");
         }
     }
 
-    #[test]
-    fn scans_grow_where_much_is_cached() {
+    #[tokio::test]
+    async fn scans_grow_where_much_is_cached() {
         let mut rows: Vec<_> = (0..20_000).map(|at| (format!("{at:06}"), Origin::Cached)).collect();
         rows.push(("z".to_owned(), Origin::Written));
-        let (found, scans) = scanned(&rows, 8);
+        let (found, scans) = scanned(&rows, 8).await;
         assert_eq!(found, ["z"]);
         assert!(scans < 12, "{scans}");
     }

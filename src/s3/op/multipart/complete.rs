@@ -34,7 +34,7 @@ pub(in crate::s3::op) async fn complete_multipart_upload(
     };
     let object = call.store().complete_upload(complete).await?;
     let location = format!("{}://{}{}", call.context.scheme, call.context.host, call.path);
-    Ok(response::xml("CompleteMultipartUploadResult", |xml| {
+    let mut answer = response::xml("CompleteMultipartUploadResult", |xml| {
         xml.value("Location", &location);
         xml.value("Bucket", object.bucket.as_str());
         xml.value("Key", object.key.as_str());
@@ -43,7 +43,9 @@ pub(in crate::s3::op) async fn complete_multipart_upload(
             response::checksum(xml, checksum);
             xml.value("ChecksumType", checksum.kind().name());
         }
-    }))
+    });
+    response::write_goog_hash(answer.headers_mut(), &call.headers, object.crc32c, object.md5);
+    Ok(answer)
 }
 
 /// S3: the request must be of the checksum that the upload was begun with, and a composite one is

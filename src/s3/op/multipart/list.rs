@@ -64,7 +64,7 @@ pub(in crate::s3::op) fn list_parts(
 const UPLOADS_MAX: usize = 1000;
 
 /// ListMultipartUploads: by key, then by upload.
-pub(in crate::s3::op) fn list_multipart_uploads(
+pub(in crate::s3::op) async fn list_multipart_uploads(
     call: &Call<'_>,
     bucket: &BucketName,
 ) -> Result<Response, Error> {
@@ -78,7 +78,7 @@ pub(in crate::s3::op) fn list_multipart_uploads(
         start: start(key_marker, upload_id_marker)?,
         keys_max: request::count(&call.query, "max-uploads", UPLOADS_MAX)?,
     };
-    let page = listing::page(&query, |window| call.store().scan_uploads(bucket, &window.uploads()))?;
+    let page = listing::page(&query, |window| call.store().scan_uploads(bucket, &window.uploads())).await?;
     Ok(response::xml("ListMultipartUploadsResult", |xml| {
         xml.value("Bucket", bucket);
         xml.value("KeyMarker", encoding.apply(key_marker.unwrap_or_default()));

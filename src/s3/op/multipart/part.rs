@@ -45,12 +45,14 @@ pub(in crate::s3::op) async fn upload_part(
         Some(declared) => Some(declared),
         None => algorithm.and_then(|algorithm| received.staged.digests().checksum(algorithm).cloned()),
     };
+    let (crc32c, md5) = (received.staged.digests().crc32c(), received.staged.digests().md5);
     // S3: a part that nobody has given a checksum is answered with its default one, which ListParts
     // does not show (versitygw issue 1547, compared with AWS).
     let default = received.staged.digests().checksum(ChecksumAlgorithm::Crc64Nvme).cloned();
     let part = call.store().put_part(PutPart { upload, number, staged: received.staged, checksum }).await?;
     let mut answer = response::empty(StatusCode::OK);
     response::write_etag(answer.headers_mut(), &part.etag);
+    response::write_goog_hash(answer.headers_mut(), &call.headers, Some(crc32c), Some(md5));
     if let Some(checksum) = part.checksum.as_ref().or(default.as_ref()) {
         response::insert(answer.headers_mut(), checksum.algorithm().header(), checksum);
     }

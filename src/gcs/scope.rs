@@ -1,0 +1,94 @@
+//! OAuth scopes: how much of what its account may do a token may do. Pure.
+//!
+//! GCS: "Cloud Storage authentication", "OAuth 2.0 scopes"; the scopes of each method are those of the
+//! discovery document.
+
+use super::route::Operation;
+
+/// The most that a token may be used for. Each one includes those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Scope {
+    /// `devstorage.read_only`
+    ReadOnly,
+    /// `devstorage.read_write`
+    ReadWrite,
+    /// `devstorage.full_control`
+    FullControl,
+}
+
+/// Every scope that is understood. Those without a [`Scope`] are of other services and give nothing here.
+const SCOPES: [(&str, Option<Scope>); 9] = [
+    ("https://www.googleapis.com/auth/cloud-platform", Some(Scope::FullControl)),
+    ("https://www.googleapis.com/auth/cloud-platform.read-only", Some(Scope::ReadOnly)),
+    ("https://www.googleapis.com/auth/devstorage.full_control", Some(Scope::FullControl)),
+    ("https://www.googleapis.com/auth/devstorage.read_only", Some(Scope::ReadOnly)),
+    ("https://www.googleapis.com/auth/devstorage.read_write", Some(Scope::ReadWrite)),
+    ("https://www.googleapis.com/auth/userinfo.email", None),
+    ("https://www.googleapis.com/auth/userinfo.profile", None),
+    ("email", None),
+    ("openid", None),
+];
+
+impl Scope {
+    /// The letter that stands for it in a token of ours.
+    pub(super) fn letter(self) -> &'static str {
+        match self {
+            Self::ReadOnly => "r",
+            Self::ReadWrite => "w",
+            Self::FullControl => "f",
+        }
+    }
+
+    /// Reads what [`Scope::letter`] wrote.
+    pub(super) fn of_letter(text: &str) -> Option<Self> {
+        [Self::ReadOnly, Self::ReadWrite, Self::FullControl].into_iter().find(|scope| scope.letter() == text)
+    }
+
+    /// Reads the `scope` of an assertion: names with blanks between them. `None` if one of them is unknown,
+    /// or if none of them is about storage.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let known = |name: &str| SCOPES.iter().find(|(known, _)| *known == name).map(|(_, scope)| *scope);
+        let scopes: Option<Vec<_>> = text.split_ascii_whitespace().map(known).collect();
+        scopes?.into_iter().flatten().max()
+    }
+
+    /// What an operation needs.
+    pub(super) fn needed(operation: &Operation) -> Option<Self> {
+        match operation {
+            Operation::Batch | Operation::Token => None,
+            // The id of an upload session is what lets its holder go on.
+            Operation::ContinueUpload(_) | Operation::CancelUpload(_) => None,
+            Operation::PatchBucket(_) | Operation::PatchObject(_) | Operation::UpdateObject(_) => {
+                Some(Self::FullControl)
+            }
+            other => Some(if other.reads() { Self::ReadOnly } else { Self::ReadWrite }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Scope;
+
+    #[test]
+    fn the_widest_scope_counts_and_unknown_ones_are_refused() {
+        let auth = "https://www.googleapis.com/auth/";
+        for (scopes, expected) in [
+            ("devstorage.read_only", Some(Scope::ReadOnly)),
+            ("devstorage.read_write", Some(Scope::ReadWrite)),
+            ("devstorage.full_control", Some(Scope::FullControl)),
+            ("cloud-platform", Some(Scope::FullControl)),
+            ("cloud-platform.read-only", Some(Scope::ReadOnly)),
+            ("devstorage.read_only devstorage.read_write", Some(Scope::ReadWrite)),
+            ("devstorage.read_only userinfo.email", Some(Scope::ReadOnly)),
+            ("userinfo.email", None),
+            ("devstorage.read_only devstorage.everything", None),
+            ("drive", None),
+            ("", None),
+        ] {
+            let full: Vec<_> = scopes.split_whitespace().map(|name| format!("{auth}{name}")).collect();
+            assert_eq!(Scope::parse(&full.join(" ")), expected, "{scopes}");
+        }
+        assert_eq!(Scope::parse("devstorage.read_only"), None, "a scope is a whole address");
+    }
+}
