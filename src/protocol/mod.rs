@@ -10,6 +10,7 @@ pub mod body;
 pub mod client;
 pub mod conditions;
 pub mod digest;
+pub mod google_hash;
 pub mod headers;
 pub mod intake;
 pub mod limits;
