@@ -246,7 +246,8 @@ impl Of {
 }
 
 impl Header {
-    fn is(&self, name: &str) -> bool {
+    /// Whether this row is about a header of that name.
+    pub(super) fn is(&self, name: &str) -> bool {
         if self.name.ends_with('-') { name.starts_with(self.name) } else { name == self.name }
     }
 
@@ -295,4 +296,56 @@ pub(super) fn check(operation: Operation, headers: &HeaderMap) -> Result<(), Err
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderName, HeaderValue};
+
+    use super::{Operation, check};
+
+    #[test]
+    fn what_cannot_be_honoured_is_refused() {
+        use Operation as O;
+        for (operation, name, value, taken) in [
+            (O::PutObject, "x-amz-acl", "private", true),
+            (O::PutObject, "x-amz-acl", "public-read", false),
+            (O::CreateBucket, "x-amz-acl", "public-read", false),
+            (O::GetObject, "x-amz-acl", "public-read", true),
+            (O::PutObject, "x-amz-grant-read", "id=a", false),
+            (O::PutObject, "x-amz-storage-class", "STANDARD", true),
+            (O::CreateMultipartUpload, "x-amz-storage-class", "GLACIER", false),
+            (O::CreateBucket, "x-amz-object-ownership", "BucketOwnerEnforced", true),
+            (O::CreateBucket, "x-amz-object-ownership", "ObjectWriter", false),
+            (O::CreateBucket, "x-amz-bucket-namespace", "account-regional", false),
+            (O::CreateBucket, "x-amz-bucket-object-lock-enabled", "false", true),
+            (O::CreateBucket, "x-amz-bucket-object-lock-enabled", "true", false),
+            (O::CopyObject, "x-amz-object-lock-event-hold", "ON", false),
+            (O::PutObject, "x-amz-server-side-encryption-context", "e30=", false),
+            (O::UploadPart, "x-amz-server-side-encryption-customer-key", "a2V5", false),
+            (O::GetObject, "x-amz-server-side-encryption-customer-key", "a2V5", false),
+            (O::PutObject, "x-amz-server-side-encryption", "aws:kms", false),
+            (O::CopyObject, "x-amz-copy-source-server-side-encryption-customer-key", "a2V5", false),
+            (O::CopyObject, "x-amz-copy-source-range", "bytes=0-1", false),
+            (O::UploadPartCopy, "x-amz-copy-source-range", "bytes=0-1", true),
+            (O::PutObject, "x-amz-copy-source-if-match", "a", false),
+            (O::PutObjectTagging, "x-amz-copy-source", "a/b", false),
+            (O::GetObject, "x-amz-copy-source", "a/b", true),
+            (O::PutObject, "x-amz-write-offset-bytes", "1", false),
+            (O::AbortMultipartUpload, "x-amz-if-match-initiated-time", "now", false),
+            (O::PutObject, "x-amz-checksum-sha512", "AA==", false),
+            (O::PutObject, "x-amz-meta-anything", "at all", true),
+            (O::PutObject, "x-amz-nobody-knows", "this", true),
+            (O::GetObject, "x-goog-if-generation-match", "1", false),
+            (O::CompleteMultipartUpload, "x-goog-hash", "md5=AA==", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            let name: HeaderName = name.parse().expect("a name");
+            headers.insert(&name, HeaderValue::from_static(value));
+            assert_eq!(check(operation, &headers).is_ok(), taken, "{}: {name}: {value}", operation.name());
+            headers.insert(&name, HeaderValue::from_static("private"));
+            headers.append(&name, HeaderValue::from_static(value));
+            assert!(taken || check(operation, &headers).is_err(), "{name} on two lines");
+        }
+    }
 }

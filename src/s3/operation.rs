@@ -199,12 +199,12 @@ impl Operation {
         let copies = headers.contains_key("x-amz-copy-source");
         let found = match (target, sub_resource) {
             (Target::Service, None) => (method == Method::GET).then_some(Self::ListBuckets),
-            (Target::Service, Some(_)) => None,
             (Target::Bucket(_), None) => of_bucket(method, query),
             (Target::Object(..), None) => of_object(method, copies),
-            (Target::Bucket(_) | Target::Object(..), Some(sub_resource)) => {
-                of_sub_resource(sub_resource, method, query, copies)?
+            (Target::Object(..), Some(upload)) if upload.name == "uploadId" && query.has("partNumber") => {
+                Some(of_part(method, copies)?)
             }
+            (_, Some(sub_resource)) => sub_resource.operation(method, target),
         };
         let operation = found.ok_or_else(|| match sub_resource {
             Some(sub_resource) => sub_resource.refuse(method, target),
@@ -215,22 +215,13 @@ impl Operation {
     }
 }
 
-/// The operation that a method is of a sub-resource. `uploadId` says which upload, and `partNumber`
-/// beside it that one part is meant, which only PUT can be about.
-fn of_sub_resource(
-    sub_resource: &SubResource,
-    method: &Method,
-    query: &Query,
-    copies: bool,
-) -> Result<Option<Operation>, Error> {
-    if sub_resource.name != "uploadId" {
-        return Ok(sub_resource.operation(method));
-    }
-    match (query.has("partNumber"), method == Method::PUT) {
-        (true, true) if copies => Ok(Some(Operation::UploadPartCopy)),
-        (true, true) => Ok(Some(Operation::UploadPart)),
-        (true, false) => Err(refuse_method(method, "PART")),
-        (false, _) => Ok(sub_resource.operation(method)),
+/// `uploadId` says which upload is meant, and `partNumber` beside it which part, which only PUT can be
+/// about.
+fn of_part(method: &Method, copies: bool) -> Result<Operation, Error> {
+    match *method {
+        Method::PUT if copies => Ok(Operation::UploadPartCopy),
+        Method::PUT => Ok(Operation::UploadPart),
+        _ => Err(refuse_method(method, "PART")),
     }
 }
 

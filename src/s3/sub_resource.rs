@@ -48,8 +48,11 @@ impl SubResource {
         Self { delete: Some(operation), ..self }
     }
 
-    /// What a method of it is. S3: no sub-resource has a HEAD.
-    pub(super) fn operation(&self, method: &Method) -> Option<Operation> {
+    /// What a method of it is, if its target has it. S3: no sub-resource has a HEAD.
+    pub(super) fn operation(&self, method: &Method, target: &Target) -> Option<Operation> {
+        if !is_in(of_target(target), self.name) {
+            return None;
+        }
         match *method {
             Method::GET => self.get,
             Method::PUT => self.put,
@@ -240,6 +243,16 @@ pub(super) fn named(target: &Target, query: &Query) -> Result<Option<&'static Su
     Ok(found)
 }
 
+/// What a target has.
+fn of_target(target: &Target) -> &'static [SubResource] {
+    match target {
+        Target::Service => &[],
+        Target::Bucket(_) => OF_BUCKET,
+        Target::Object(..) => OF_OBJECT,
+    }
+}
+
+/// The row of a name: the target's own, or the one that says why the target has none.
 fn find(target: &Target, name: &str) -> Option<&'static SubResource> {
     let tables = match target {
         Target::Object(..) => [OF_OBJECT, OF_BUCKET, OF_OTHER_STORES],
