@@ -177,11 +177,11 @@ impl Parameter {
 
     /// S3: each version of the listing refuses what says where the other one goes on.
     fn is_of_the_other_version(&self, operation: Operation) -> bool {
-        match operation {
-            Operation::ListObjects => matches!(self.name, "continuation-token" | "start-after"),
-            Operation::ListObjectsV2 => self.name == "marker",
-            _ => false,
-        }
+        matches!(
+            (operation, self.name),
+            (Operation::ListObjects, "continuation-token" | "start-after")
+                | (Operation::ListObjectsV2, "marker")
+        )
     }
 
     fn refuse(&self, operation: Operation, target: &Target, value: &str) -> Error {

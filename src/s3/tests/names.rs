@@ -116,12 +116,12 @@ impl Asked<'_> {
         };
         let Some(row) = reference.iter().find(fits) else { return Expected::Refused };
         let mut others = self.names.iter().filter(|name| !subs.contains(*name) && !means_nothing(name));
-        match others.all(|name| row.parameters.contains(name)) {
-            true => Expected::Runs(row.operation),
-            false if matches!(*self.method, Method::GET | Method::HEAD) => {
-                Expected::RunsOrRefused(row.operation)
-            }
-            false => Expected::Refused,
+        if others.all(|name| row.parameters.contains(name)) {
+            Expected::Runs(row.operation)
+        } else if matches!(*self.method, Method::GET | Method::HEAD) {
+            Expected::RunsOrRefused(row.operation)
+        } else {
+            Expected::Refused
         }
     }
 
@@ -228,14 +228,14 @@ async fn furnished() -> Stage {
 }
 
 async fn seen(stage: &Stage) -> String {
-    let mut text = String::new();
+    let mut parts = Vec::new();
     for line in
         ["GET /", "GET /bucket?versions", "GET /bucket?uploads", "GET /bucket/key", "GET /bucket/key?tagging"]
     {
         let answer = stage.get(line).await;
-        text += &format!("{line} {:?} {}\n", answer.headers, answer.text());
+        parts.push(format!("{line} {:?} {}", answer.headers, answer.text()));
     }
-    text
+    parts.join("\n")
 }
 
 #[tokio::test]
