@@ -276,12 +276,22 @@ def requests_that_make_no_sense_are_client_errors(s3, bucket):
         ("GET", f"/{bucket}?max-keys=-1", b"", 400, "InvalidArgument"),
         ("GET", f"/{bucket}?encoding-type=json", b"", 400, "InvalidArgument"),
         ("PUT", f"/{bucket}/x?partNumber=0&uploadId=y", b"", 400, "InvalidArgument"),
+        ("PUT", f"/{bucket}/x?partNumber=1", b"", 400, "InvalidArgument"),
+        ("PUT", f"/{bucket}/x?uploadId=y", b"", 405, "MethodNotAllowed"),
+        ("PUT", f"/{bucket}/x?uploads", b"", 405, "MethodNotAllowed"),
+        ("PUT", f"/{bucket}/x?append", b"", 501, "NotImplemented"),
+        ("PUT", f"/{bucket}/x?acl&tagging", b"", 400, "InvalidArgument"),
+        ("GET", f"/{bucket}/x?versionId=foo", b"", 400, "InvalidArgument"),
+        ("DELETE", f"/{bucket}?delete", b"", 405, "MethodNotAllowed"),
+        ("DELETE", f"/{bucket}?list-type=2", b"", 400, "InvalidArgument"),
+        ("DELETE", f"/{bucket}?uploadId=y", b"", 400, "InvalidRequest"),
     ):
         headers = {}
         if "delete" in target:
             headers["Content-MD5"] = base64.b64encode(hashlib.md5(body).digest()).decode()
         answer = signed_http.send(method, target, body, headers)
         same((answer.status, answer.code), (status, code), f"{method} {target} {body!r}: {answer!r}")
+    same(list_all(s3, bucket), {}, "what was refused stored nothing")
 
 
 @case

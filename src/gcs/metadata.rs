@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::error::{Error, Reason};
 use crate::model::{InvalidObjectKey, Metadata, ObjectKey, SystemHeader, Timestamp};
+use crate::protocol::google_hash::{GoogleHash, InvalidGoogleHash};
 
 /// Members of the resource that are headers of the object.
 const HEADERS: [(&str, SystemHeader); 5] = [
@@ -163,19 +164,9 @@ fn decode<const BYTES: usize>(name: &str, text: &str) -> Result<[u8; BYTES], Err
 impl Expected {
     /// Reads `x-goog-hash: crc32c=…,md5=…`, of which there may be several.
     pub(super) fn of_headers(headers: &http::HeaderMap) -> Result<Self, Error> {
-        let mut expected = Self::default();
-        for value in headers.get_all("x-goog-hash") {
-            let value = value.to_str().map_err(|_| Error::field("x-goog-hash", "not text"))?;
-            for pair in value.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
-                match pair.split_once('=') {
-                    Some(("crc32c", text)) => {
-                        expected.crc32c = Some(u32::from_be_bytes(decode("x-goog-hash", text)?));
-                    }
-                    Some(("md5", text)) => expected.md5 = Some(decode("x-goog-hash", text)?),
-                    _ => return Err(Error::field("x-goog-hash", pair)),
-                }
-            }
-        }
+        let GoogleHash { crc32c, md5 } = GoogleHash::read(headers)
+            .map_err(|InvalidGoogleHash(part)| Error::field("x-goog-hash", &part))?;
+        let mut expected = Self { crc32c, md5 };
         if let Some(value) = headers.get("content-md5") {
             expected.md5 = Some(decode("content-md5", value.to_str().unwrap_or_default())?);
         }

@@ -6,7 +6,7 @@
 use http::HeaderMap;
 
 use crate::model::{AccessKeyId, SecretKey, Timestamp};
-use crate::signature::{Query, SignatureError, SignedRequest, shortened};
+use crate::signature::{Query, SignatureError, SignedRequest, Version, shortened};
 use crate::sigv4::{Payload, unsigned_payload};
 use crate::{sigv2, sigv4};
 
@@ -91,6 +91,15 @@ impl Presented {
             Self::V4Query(auth) => Some(auth.access_key_id()),
             Self::V2Header(auth) => Some(auth.access_key_id()),
             Self::V2Query(auth) => Some(auth.access_key_id()),
+        }
+    }
+
+    /// By which version of AWS's signature; none for an anonymous request.
+    pub fn version(&self) -> Option<Version> {
+        match self {
+            Self::Anonymous => None,
+            Self::V4Header(_) | Self::V4Query(_) => Some(Version::V4),
+            Self::V2Header(_) | Self::V2Query(_) => Some(Version::V2),
         }
     }
 

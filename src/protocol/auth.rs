@@ -10,7 +10,7 @@ use http::HeaderMap;
 
 use crate::model::{AccessKeyId, Credential, Grant, Owner, Timestamp};
 use crate::presented::Presented;
-use crate::signature::{SignatureError, SignedRequest};
+use crate::signature::{SignatureError, SignedRequest, Version};
 use crate::sigv4::{Payload, unsigned_payload};
 
 /// The credentials that requests are checked against.
@@ -55,6 +55,7 @@ impl Credentials {
                 identity: Identity::anonymous(),
                 payload: unsigned_payload(request)?,
                 further_headers: HeaderMap::new(),
+                version: None,
             });
         };
         let credential = self.find(id).ok_or_else(|| AuthError::InvalidAccessKeyId(id.clone()))?;
@@ -63,6 +64,7 @@ impl Credentials {
             identity: Identity::holder(credential.clone()),
             payload: verified.payload,
             further_headers: presented.further_headers(request),
+            version: presented.version(),
         })
     }
 }
@@ -77,6 +79,8 @@ pub struct Authenticated {
     /// Headers that SDKs move into the query of a presigned link. They were signed there, so they
     /// count as if they had been sent.
     pub further_headers: HeaderMap,
+    /// By which version of AWS's signature it was signed; none for an anonymous request.
+    pub version: Option<Version>,
 }
 
 /// Why nobody could be made out.

@@ -12,6 +12,7 @@ pub mod browser;
 pub mod client;
 pub mod conditions;
 pub mod digest;
+pub mod google_hash;
 pub mod headers;
 pub mod intake;
 pub mod limits;

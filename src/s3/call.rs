@@ -10,11 +10,13 @@ use super::error::{Code, Error};
 use super::operation::Operation;
 use super::route::Target;
 use super::{Config, Service, request};
+use crate::checksum::Digests;
 use crate::fallback::{ClientKind, Fallback};
-use crate::model::{BucketName, ChecksumAlgorithm, ObjectKey, Permission, WriteConditions};
+use crate::model::{BucketName, ChecksumAlgorithm, ObjectKey, Permission, VersionId, WriteConditions};
 use crate::protocol::access;
 use crate::protocol::auth::Identity;
 use crate::protocol::body::{self, ByteCount, RequestBody};
+use crate::protocol::google_hash::{GoogleHash, InvalidGoogleHash};
 use crate::protocol::intake::{ChecksumsOf, Intake, Received};
 use crate::protocol::outcome::Outcome;
 use crate::protocol::query::Query;
@@ -162,9 +164,12 @@ impl Call<'_> {
 
     /// Reads the body into the store's staging area, decoded and checked.
     pub(super) async fn receive(&mut self, extra: &[ChecksumAlgorithm]) -> Result<Received, Error> {
+        let google = GoogleHash::read(&self.headers).map_err(|reason| invalid_google_hash(&reason))?;
         let intake = Intake::read(&self.headers, self.payload.clone(), ChecksumsOf::Body)?;
         let body = self.take_body();
-        Ok(intake.stage(body, self.store(), extra, &self.service.0.limits).await?)
+        let received = intake.stage(body, self.store(), extra, &self.service.0.limits).await?;
+        check_google_hash(google, received.staged.digests())?;
+        Ok(received)
     }
 
     fn take_body(&mut self) -> RequestBody {
@@ -200,7 +205,9 @@ impl Call<'_> {
                     conditions.check(&object.state()).map_err(Error::source_condition)?;
                     return Ok((object, content));
                 }
-                Lookup::Absent if version.is_some() => return Err(Error::new(Code::NoSuchVersion)),
+                Lookup::Absent if !VersionId::is_current(version.as_ref()) => {
+                    return Err(Error::new(Code::NoSuchVersion));
+                }
                 Lookup::Absent => {
                     if !self.view().materialise(bucket, key, &self.context.hops).await? {
                         return Err(no_such_key());
@@ -217,7 +224,10 @@ impl Call<'_> {
     pub(super) async fn bring_here(&self, object: &ObjectRef) -> Result<(), Error> {
         let ObjectRef { bucket, key, version } = object;
         let absent = matches!(self.view().find(bucket, key, version.as_ref())?, Lookup::Absent);
-        if absent && version.is_none() && !self.view().materialise(bucket, key, &self.context.hops).await? {
+        if absent
+            && VersionId::is_current(version.as_ref())
+            && !self.view().materialise(bucket, key, &self.context.hops).await?
+        {
             return Err(Error::new(Code::NoSuchKey).field("Key", key.as_str()));
         }
         Ok(())
@@ -236,6 +246,21 @@ impl Call<'_> {
         }
         Ok(conditions)
     }
+}
+
+fn invalid_google_hash(reason: &InvalidGoogleHash) -> Error {
+    Error::invalid_argument("x-goog-hash", &reason.0, reason.to_string())
+}
+
+/// Google: a digest in `x-goog-hash` that is not that of the bytes refuses them.
+fn check_google_hash(expected: GoogleHash, digests: &Digests) -> Result<(), Error> {
+    let differs = expected.md5.is_some_and(|md5| md5 != digests.md5)
+        || expected.crc32c.is_some_and(|crc32c| crc32c != digests.crc32c());
+    if differs {
+        let words = "The x-goog-hash you specified did not match what we received.";
+        return Err(Error::with_message(Code::BadDigest, words));
+    }
+    Ok(())
 }
 
 /// Whether a copy or a change may be tried again: what it needs was evicted or written meanwhile.

@@ -32,8 +32,7 @@ impl CopySource {
         let (path, version) = match header.split_once("?versionId=") {
             None => (header, None),
             Some((path, version)) => {
-                let version = VersionId::parse(version)
-                    .map_err(|reason| invalid(format!("Invalid version id specified: {reason}")))?;
+                let version = VersionId::parse(version).map_err(|reason| invalid(reason.to_string()))?;
                 (path, Some(version))
             }
         };
@@ -75,7 +74,11 @@ mod tests {
             ("bucket/a%2Bb", "a+b", None),
             ("bucket/a%3FversionId%3Db", "a?versionId=b", None),
             ("bucket/a?versionId=null", "a", Some("null")),
-            ("bucket/a?versionId=abc", "a", Some("abc")),
+            (
+                "bucket/a?versionId=Eb73HiZyMhLVW54mshpqth8FAh.dY._I",
+                "a",
+                Some("Eb73HiZyMhLVW54mshpqth8FAh.dY._I"),
+            ),
         ] {
             let source = CopySource::parse(header).expect("a source");
             assert_eq!(source.bucket.as_str(), "bucket", "{header}");
@@ -97,6 +100,7 @@ mod tests {
             "UPPER/key",
             "bucket/%FF",
             "bucket/a?versionId=",
+            "bucket/a?versionId=foo",
         ] {
             assert!(CopySource::parse(header).is_err(), "{header:?} was taken");
         }

@@ -7,18 +7,21 @@
 mod call;
 mod copy_source;
 mod error;
+mod header;
 mod listed;
 mod op;
 mod operation;
+mod parameter;
 mod request;
 mod response;
 mod route;
+mod sub_resource;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue, Method, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use self::call::Call;
 use self::error::{Code, Error};
@@ -126,18 +129,22 @@ impl Service {
             &self.0.config.base_domains,
         )?;
         note_target(&route, outcome);
-        let Authenticated { identity, payload, further_headers } =
+        let Authenticated { identity, payload, further_headers, version } =
             self.authenticate(context, &parts, &route)?;
         outcome.access_key_id = identity.access_key_id().cloned();
         let client = client::kind(&parts.headers, &identity);
-        let Route { mut operation, target, query, .. } = route;
+        let Route { mut chosen, target, query, .. } = route;
+        chosen.check_signed_by(version)?;
         if !further_headers.is_empty() {
             // What the query of a presigned link adds can change what is asked for: a copy source, say.
-            parts.headers.extend(further_headers);
-            operation = Operation::find(&parts.method, &target, &query, &parts.headers)?;
-            outcome.operation = operation.name();
+            let counts = |name: &HeaderName| header::counts_in_links(name.as_str());
+            let further = further_headers.iter().filter(|(name, _)| counts(name));
+            parts.headers.extend(further.map(|(name, value)| (name.clone(), value.clone())));
+            chosen = Operation::find(&parts.method, &target, &query, &parts.headers)?;
+            outcome.operation = chosen.operation.name();
         }
         conditions::as_http_dates(&mut parts.headers, context.now);
+        let operation = chosen.operation;
         let call = Call {
             service: self,
             context,
@@ -155,6 +162,7 @@ impl Service {
         if let Target::Bucket(bucket) | Target::Object(bucket, _) = &target {
             call.check_expected_owner("x-amz-expected-bucket-owner", bucket)?;
         }
+        header::check(operation, &call.headers)?;
         op::run(operation, target, call).await
     }
 
@@ -201,7 +209,7 @@ fn finished(
 }
 
 fn note_target(route: &Route, outcome: &mut Outcome) {
-    outcome.operation = route.operation.name();
+    outcome.operation = route.chosen.operation.name();
     match &route.target {
         Target::Service => {}
         Target::Bucket(bucket) => outcome.bucket = Some(bucket.clone()),

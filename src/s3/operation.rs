@@ -2,13 +2,20 @@
 //!
 //! AWS: "Actions" of the Amazon S3 API reference. An operation that is known here but not served
 //! answers `NotImplemented` with its name: never a wrong success.
+//!
+//! Deliberately elsewhere: the query names that choose an operation (`sub_resource`), and those that
+//! an operation takes (`parameter`).
 
 use http::{HeaderMap, Method};
 
 use super::error::{Code, Error};
+use super::parameter;
 use super::route::Target;
+use super::sub_resource::{self, SubResource};
 use crate::model::Permission;
 use crate::protocol::query::Query;
+use crate::signature::Version;
+use crate::sigv2;
 
 /// Defines [`Operation`] with its wire names and the permission that each needs.
 macro_rules! operations {
@@ -18,6 +25,10 @@ macro_rules! operations {
         pub(super) enum Operation { $($name,)* }
 
         impl Operation {
+            /// Every operation.
+            #[cfg(test)]
+            pub(super) const ALL: &[Self] = &[$(Self::$name,)*];
+
             /// AWS's name.
             pub(super) fn name(self) -> &'static str {
                 match self { $(Self::$name => stringify!($name),)* }
@@ -144,210 +155,96 @@ operations! {
     DeletePublicAccessBlock: Admin,
 }
 
-/// One sub-resource: its query parameter and what GET, PUT and DELETE of it are.
-type SubResource = (&'static str, Option<Operation>, Option<Operation>, Option<Operation>);
+/// What a request line asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Chosen {
+    /// The operation.
+    pub(super) operation: Operation,
+    /// The query name that chose it, if one did.
+    pub(super) sub_resource: Option<&'static SubResource>,
+}
 
-/// Sub-resources of a bucket. The first one that a query has decides.
-///
-/// All that botocore knows are here, served or not: one that is missing would make its DELETE the
-/// deletion of the bucket or object itself.
-const OF_BUCKET: &[SubResource] = {
-    use Operation as O;
-    &[
-        ("abac", Some(O::GetBucketAbac), Some(O::PutBucketAbac), None),
-        (
-            "accelerate",
-            Some(O::GetBucketAccelerateConfiguration),
-            Some(O::PutBucketAccelerateConfiguration),
-            None,
-        ),
-        ("acl", Some(O::GetBucketAcl), Some(O::PutBucketAcl), None),
-        (
-            "analytics",
-            Some(O::GetBucketAnalyticsConfiguration),
-            Some(O::PutBucketAnalyticsConfiguration),
-            Some(O::DeleteBucketAnalyticsConfiguration),
-        ),
-        ("cors", Some(O::GetBucketCors), Some(O::PutBucketCors), Some(O::DeleteBucketCors)),
-        (
-            "encryption",
-            Some(O::GetBucketEncryption),
-            Some(O::PutBucketEncryption),
-            Some(O::DeleteBucketEncryption),
-        ),
-        (
-            "intelligent-tiering",
-            Some(O::GetBucketIntelligentTieringConfiguration),
-            Some(O::PutBucketIntelligentTieringConfiguration),
-            Some(O::DeleteBucketIntelligentTieringConfiguration),
-        ),
-        (
-            "inventory",
-            Some(O::GetBucketInventoryConfiguration),
-            Some(O::PutBucketInventoryConfiguration),
-            Some(O::DeleteBucketInventoryConfiguration),
-        ),
-        (
-            "lifecycle",
-            Some(O::GetBucketLifecycleConfiguration),
-            Some(O::PutBucketLifecycleConfiguration),
-            Some(O::DeleteBucketLifecycle),
-        ),
-        ("location", Some(O::GetBucketLocation), None, None),
-        ("logging", Some(O::GetBucketLogging), Some(O::PutBucketLogging), None),
-        ("metadataAnnotationTable", None, Some(O::UpdateBucketMetadataAnnotationTableConfiguration), None),
-        (
-            "metadataConfiguration",
-            Some(O::GetBucketMetadataConfiguration),
-            None,
-            Some(O::DeleteBucketMetadataConfiguration),
-        ),
-        ("metadataInventoryTable", None, Some(O::UpdateBucketMetadataInventoryTableConfiguration), None),
-        ("metadataJournalTable", None, Some(O::UpdateBucketMetadataJournalTableConfiguration), None),
-        (
-            "metadataTable",
-            Some(O::GetBucketMetadataTableConfiguration),
-            None,
-            Some(O::DeleteBucketMetadataTableConfiguration),
-        ),
-        (
-            "metrics",
-            Some(O::GetBucketMetricsConfiguration),
-            Some(O::PutBucketMetricsConfiguration),
-            Some(O::DeleteBucketMetricsConfiguration),
-        ),
-        (
-            "notification",
-            Some(O::GetBucketNotificationConfiguration),
-            Some(O::PutBucketNotificationConfiguration),
-            None,
-        ),
-        ("object-lock", Some(O::GetObjectLockConfiguration), Some(O::PutObjectLockConfiguration), None),
-        (
-            "ownershipControls",
-            Some(O::GetBucketOwnershipControls),
-            Some(O::PutBucketOwnershipControls),
-            Some(O::DeleteBucketOwnershipControls),
-        ),
-        ("policy", Some(O::GetBucketPolicy), Some(O::PutBucketPolicy), Some(O::DeleteBucketPolicy)),
-        ("policyStatus", Some(O::GetBucketPolicyStatus), None, None),
-        (
-            "publicAccessBlock",
-            Some(O::GetPublicAccessBlock),
-            Some(O::PutPublicAccessBlock),
-            Some(O::DeletePublicAccessBlock),
-        ),
-        (
-            "replication",
-            Some(O::GetBucketReplication),
-            Some(O::PutBucketReplication),
-            Some(O::DeleteBucketReplication),
-        ),
-        ("requestPayment", Some(O::GetBucketRequestPayment), Some(O::PutBucketRequestPayment), None),
-        ("session", Some(O::CreateSession), None, None),
-        ("tagging", Some(O::GetBucketTagging), Some(O::PutBucketTagging), Some(O::DeleteBucketTagging)),
-        ("uploads", Some(O::ListMultipartUploads), None, None),
-        ("versioning", Some(O::GetBucketVersioning), Some(O::PutBucketVersioning), None),
-        ("versions", Some(O::ListObjectVersions), None, None),
-        ("website", Some(O::GetBucketWebsite), Some(O::PutBucketWebsite), Some(O::DeleteBucketWebsite)),
-    ]
-};
-
-/// Sub-resources of an object.
-const OF_OBJECT: &[SubResource] = {
-    use Operation as O;
-    &[
-        ("acl", Some(O::GetObjectAcl), Some(O::PutObjectAcl), None),
-        (
-            "annotation",
-            Some(O::GetObjectAnnotation),
-            Some(O::PutObjectAnnotation),
-            Some(O::DeleteObjectAnnotation),
-        ),
-        ("attributes", Some(O::GetObjectAttributes), None, None),
-        ("encryption", None, Some(O::UpdateObjectEncryption), None),
-        ("legal-hold", Some(O::GetObjectLegalHold), Some(O::PutObjectLegalHold), None),
-        ("renameObject", None, Some(O::RenameObject), None),
-        ("retention", Some(O::GetObjectRetention), Some(O::PutObjectRetention), None),
-        ("tagging", Some(O::GetObjectTagging), Some(O::PutObjectTagging), Some(O::DeleteObjectTagging)),
-        ("torrent", Some(O::GetObjectTorrent), None, None),
-    ]
-};
+impl Chosen {
+    /// Refuses version 2 of the signature where it does not cover the name that chose the operation:
+    /// who has a signed request could otherwise turn it into another one.
+    ///
+    /// S3: so of object locks, and of the encryption of objects.
+    pub(super) fn check_signed_by(self, version: Option<Version>) -> Result<(), Error> {
+        match (version, self.sub_resource) {
+            (Some(Version::V2), Some(sub_resource)) if !sigv2::signs(sub_resource.name) => {
+                Err(Error::with_message(
+                    Code::InvalidRequest,
+                    format!("Requests of ?{} require AWS Signature Version 4.", sub_resource.name),
+                ))
+            }
+            (Some(_) | None, _) => Ok(()),
+        }
+    }
+}
 
 impl Operation {
-    /// Finds the operation that a request wants of its target.
+    /// Finds the operation that a request wants of its target, and refuses every query name of S3's
+    /// that this operation does not take: no request runs an operation other than the one it names.
     ///
     /// # Errors
-    /// `MethodNotAllowed` where the target has no such operation.
+    /// `MethodNotAllowed` where the target has no such operation; `InvalidArgument`,
+    /// `InvalidRequest` or `NotImplemented` for a name that it does not take.
     pub(super) fn find(
         method: &Method,
         target: &Target,
         query: &Query,
         headers: &HeaderMap,
-    ) -> Result<Self, Error> {
-        let found = match target {
-            Target::Service => (method == Method::GET).then_some(Self::ListBuckets),
-            Target::Bucket(_) => match named(OF_BUCKET, query) {
-                Some(sub_resource) => of_sub_resource(sub_resource, method),
-                None => of_bucket(method, query),
-            },
-            Target::Object(..) => match named(OF_OBJECT, query) {
-                Some(sub_resource) => of_sub_resource(sub_resource, method),
-                None => of_object(method, query, headers),
-            },
+    ) -> Result<Chosen, Error> {
+        let sub_resource = sub_resource::named(target, query)?;
+        let copies = headers.contains_key("x-amz-copy-source");
+        let found = match (target, sub_resource) {
+            (Target::Service, None) => (method == Method::GET).then_some(Self::ListBuckets),
+            (Target::Bucket(_), None) => of_bucket(method, query),
+            (Target::Object(..), None) => of_object(method, copies),
+            (Target::Object(..), Some(upload)) if upload.name == "uploadId" && query.has("partNumber") => {
+                Some(of_part(method, copies)?)
+            }
+            (_, Some(sub_resource)) => sub_resource.operation(method, target),
         };
-        found.ok_or_else(|| method_not_allowed(method, target))
+        let operation = found.ok_or_else(|| match sub_resource {
+            Some(sub_resource) => sub_resource.refuse(method, target),
+            None => method_not_allowed(method, target),
+        })?;
+        parameter::check(operation, method, target, query)?;
+        Ok(Chosen { operation, sub_resource })
     }
 }
 
-/// The sub-resource that a query names.
-fn named<'table>(table: &'table [SubResource], query: &Query) -> Option<&'table SubResource> {
-    table.iter().find(|(name, ..)| query.has(name))
-}
-
-fn of_sub_resource((name, get, put, delete): &SubResource, method: &Method) -> Option<Operation> {
+/// `uploadId` says which upload is meant, and `partNumber` beside it which part, which only PUT can be
+/// about.
+fn of_part(method: &Method, copies: bool) -> Result<Operation, Error> {
     match *method {
-        Method::GET => *get,
-        Method::PUT => *put,
-        Method::DELETE => *delete,
-        Method::POST if *name == "metadataConfiguration" => {
-            Some(Operation::CreateBucketMetadataConfiguration)
-        }
-        Method::POST if *name == "metadataTable" => Some(Operation::CreateBucketMetadataTableConfiguration),
-        _ => None,
+        Method::PUT if copies => Ok(Operation::UploadPartCopy),
+        Method::PUT => Ok(Operation::UploadPart),
+        _ => Err(refuse_method(method, "PART")),
     }
 }
 
 fn of_bucket(method: &Method, query: &Query) -> Option<Operation> {
     match *method {
+        // S3: any other value, and no value, is version 1.
         Method::GET if query.get("list-type") == Some("2") => Some(Operation::ListObjectsV2),
         Method::GET => Some(Operation::ListObjects),
         Method::HEAD => Some(Operation::HeadBucket),
         Method::PUT => Some(Operation::CreateBucket),
         Method::DELETE => Some(Operation::DeleteBucket),
-        Method::POST if query.has("delete") => Some(Operation::DeleteObjects),
         Method::POST => Some(Operation::PostObject),
         _ => None,
     }
 }
 
-fn of_object(method: &Method, query: &Query, headers: &HeaderMap) -> Option<Operation> {
-    let copies = headers.contains_key("x-amz-copy-source");
-    let part = query.has("uploadId");
+fn of_object(method: &Method, copies: bool) -> Option<Operation> {
     match *method {
-        Method::GET if part => Some(Operation::ListParts),
         Method::GET => Some(Operation::GetObject),
         Method::HEAD => Some(Operation::HeadObject),
-        Method::PUT if part && copies => Some(Operation::UploadPartCopy),
-        Method::PUT if part => Some(Operation::UploadPart),
         Method::PUT if copies => Some(Operation::CopyObject),
         Method::PUT => Some(Operation::PutObject),
-        Method::DELETE if part => Some(Operation::AbortMultipartUpload),
         Method::DELETE => Some(Operation::DeleteObject),
-        Method::POST if query.has("uploads") => Some(Operation::CreateMultipartUpload),
-        Method::POST if part => Some(Operation::CompleteMultipartUpload),
-        Method::POST if query.has("restore") => Some(Operation::RestoreObject),
-        Method::POST if query.has("select") => Some(Operation::SelectObjectContent),
         _ => None,
     }
 }
@@ -358,6 +255,11 @@ fn method_not_allowed(method: &Method, target: &Target) -> Error {
         Target::Bucket(_) => "BUCKET",
         Target::Object(..) => "OBJECT",
     };
+    refuse_method(method, resource_type)
+}
+
+/// `MethodNotAllowed` of a resource, by S3's name for its type.
+pub(super) fn refuse_method(method: &Method, resource_type: &'static str) -> Error {
     Error::new(Code::MethodNotAllowed)
         .field("Method", method.as_str().chars().take(32).collect::<String>())
         .field("ResourceType", resource_type)
@@ -388,7 +290,9 @@ mod tests {
         }
         let method: Method = method.parse().expect("a method");
         let query = Query::parse(query).expect("a query");
-        Operation::find(&method, &target, &query, &headers).map_err(|error| error.code())
+        Operation::find(&method, &target, &query, &headers)
+            .map(|chosen| chosen.operation)
+            .map_err(|error| error.code())
     }
 
     #[test]

@@ -11,52 +11,9 @@ use crate::model::{
 };
 use crate::protocol::query::Query;
 
-/// Families of headers that ask for something the store does not do. Ignoring one would be a wrong
-/// success.
-const UNSUPPORTED: &[&str] = &[
-    "x-amz-copy-source-server-side-encryption",
-    "x-amz-grant-",
-    "x-amz-object-lock-",
-    "x-amz-server-side-encryption",
-    "x-amz-write-offset-bytes",
-];
-
-/// Headers of which only what is so anyway can be taken.
-const ONLY: &[(&str, &[&str])] = &[
-    // S3: a bucket whose owner is enforced, as every new bucket is, takes only these.
-    ("x-amz-acl", &["private", "bucket-owner-full-control"]),
-    ("x-amz-bucket-namespace", &["global"]),
-    ("x-amz-bucket-object-lock-enabled", &["false", "False"]),
-    ("x-amz-object-ownership", &["BucketOwnerEnforced"]),
-    ("x-amz-storage-class", &["STANDARD"]),
-];
-
 /// The value of a header as text. Values that are not UTF-8 count as absent.
 pub(super) fn text<'headers>(headers: &'headers HeaderMap, name: &str) -> Option<&'headers str> {
     headers.get(name).and_then(|value| std::str::from_utf8(value.as_bytes()).ok())
-}
-
-/// Refuses what cannot be honoured: encryption, locks, grants, canned ACLs, storage classes and
-/// ownership.
-///
-/// # Errors
-/// `NotImplemented` with the header's name, as S3 gives it.
-pub(super) fn refuse_unsupported(headers: &HeaderMap) -> Result<(), Error> {
-    let of_a_family = |name: &&str| UNSUPPORTED.iter().any(|family| name.starts_with(family));
-    if let Some(name) = headers.keys().map(http::HeaderName::as_str).find(of_a_family) {
-        return Err(unsupported_header(name));
-    }
-    let other = |(name, taken): &&(&str, &[&str])| {
-        headers.get_all(*name).iter().any(|value| !taken.iter().any(|taken| value == taken))
-    };
-    match ONLY.iter().find(other) {
-        None => Ok(()),
-        Some((name, _)) => Err(unsupported_header(name)),
-    }
-}
-
-fn unsupported_header(name: &str) -> Error {
-    Error::new(Code::NotImplemented).field("Header", name)
 }
 
 /// Reads what is to be kept with an object: standard headers and user metadata.
@@ -72,13 +29,18 @@ pub(super) fn metadata(headers: &HeaderMap) -> Result<Metadata, Error> {
         }
     }
     for (name, value) in headers {
-        let Some(name) = name.as_str().strip_prefix("x-amz-meta-") else { continue };
+        let Some(name) = user_metadata(name.as_str()) else { continue };
         let value = std::str::from_utf8(value.as_bytes()).map_err(|_| {
             Error::with_message(Code::InvalidArgument, format!("the value of x-amz-meta-{name} is not UTF-8"))
         })?;
         metadata.add_user(name, value).map_err(|reason| refused(&reason))?;
     }
     Ok(metadata)
+}
+
+/// The name of user metadata in a header's name. Google takes a store's own header and S3's alike.
+fn user_metadata(header: &str) -> Option<&str> {
+    header.strip_prefix("x-amz-meta-").or_else(|| header.strip_prefix("x-goog-meta-"))
 }
 
 /// The value of a standard header.
@@ -219,9 +181,7 @@ pub(super) fn version_id(query: &Query) -> Result<Option<VersionId>, Error> {
 /// # Errors
 /// `InvalidArgument`.
 pub(super) fn parse_version_id(text: &str) -> Result<VersionId, Error> {
-    VersionId::parse(text).map_err(|reason| {
-        Error::invalid_argument("versionId", text, format!("Invalid version id specified: {reason}"))
-    })
+    VersionId::parse(text).map_err(|reason| Error::invalid_argument("versionId", text, reason.to_string()))
 }
 
 /// Reads `x-amz-checksum-algorithm`.
@@ -255,7 +215,7 @@ pub(super) fn multipart_size(headers: &HeaderMap) -> Result<Option<u64>, Error> 
 mod tests {
     use http::{HeaderMap, HeaderName, HeaderValue};
 
-    use super::{metadata, refuse_unsupported};
+    use super::metadata;
     use crate::model::SystemHeader;
 
     fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
@@ -305,27 +265,5 @@ mod tests {
         let metadata =
             metadata(&headers(&[("x-amz-meta-build", "1"), ("x-amz-date", "2")])).expect("metadata");
         assert_eq!(metadata.user().collect::<Vec<_>>(), [("build", "1")]);
-    }
-
-    #[test]
-    fn what_cannot_be_honoured_is_refused() {
-        for (name, value, taken) in [
-            ("x-amz-acl", "private", true),
-            ("x-amz-acl", "public-read", false),
-            ("x-amz-storage-class", "STANDARD", true),
-            ("x-amz-storage-class", "GLACIER", false),
-            ("x-amz-object-ownership", "BucketOwnerEnforced", true),
-            ("x-amz-object-ownership", "ObjectWriter", false),
-            ("x-amz-bucket-namespace", "account-regional", false),
-            ("x-amz-bucket-object-lock-enabled", "false", true),
-            ("x-amz-bucket-object-lock-enabled", "true", false),
-            ("x-amz-object-lock-event-hold", "ON", false),
-            ("x-amz-server-side-encryption-context", "e30=", false),
-            ("x-amz-server-side-encryption-customer-key", "a2V5", false),
-            ("x-amz-server-side-encryption", "aws:kms", false),
-            ("x-amz-meta-anything", "at all", true),
-        ] {
-            assert_eq!(refuse_unsupported(&headers(&[(name, value)])).is_ok(), taken, "{name}: {value}");
-        }
     }
 }

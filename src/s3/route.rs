@@ -5,7 +5,7 @@
 use http::{HeaderMap, Method};
 
 use super::error::{Code, Error};
-use super::operation::Operation;
+use super::operation::{Chosen, Operation};
 use crate::model::{BucketName, InvalidObjectKey, ObjectKey};
 use crate::protocol::query::Query;
 use crate::signature;
@@ -25,7 +25,7 @@ pub(super) enum Target {
 #[derive(Debug)]
 pub(super) struct Route {
     /// What is asked for.
-    pub(super) operation: Operation,
+    pub(super) chosen: Chosen,
     /// What it is asked of.
     pub(super) target: Target,
     /// Its parameters.
@@ -57,8 +57,8 @@ pub(super) fn route(
         None => path.split_once('/').unwrap_or((path, "")),
     };
     let target = target(bucket, key)?;
-    let operation = Operation::find(method, &target, &query, headers)?;
-    Ok(Route { operation, target, query, virtual_host })
+    let chosen = Operation::find(method, &target, &query, headers)?;
+    Ok(Route { chosen, target, query, virtual_host })
 }
 
 /// The bucket that a host names: what stands in front of a base domain, in the case that it has there.
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn the_root_is_the_service_and_a_bucket_may_end_in_a_slash() {
-        let operation = |uri| find("GET", "127.0.0.1", uri).expect("a route").operation;
+        let operation = |uri| find("GET", "127.0.0.1", uri).expect("a route").chosen.operation;
         assert_eq!(operation("/"), Operation::ListBuckets);
         assert_eq!(operation("/bucket"), Operation::ListObjects);
         assert_eq!(operation("/bucket/"), Operation::ListObjects);

@@ -3,7 +3,9 @@
 //! Real clients over real sockets are in `integration/clients`; here are the documents themselves.
 
 mod elsewhere;
+mod links;
 mod listings;
+mod names;
 mod semantics;
 
 use bytes::Bytes;
@@ -48,6 +50,12 @@ impl Stage {
 
     /// The same, with rules for what is not here.
     fn over(fallback: Fallback, anonymous: Vec<Grant>) -> Self {
+        let credentials = Credentials::new([signer(anonymous.clone())]).expect("one credential");
+        Self::known_to(credentials, fallback, anonymous)
+    }
+
+    /// The same, with key pairs that requests may be signed with.
+    fn known_to(credentials: Credentials, fallback: Fallback, anonymous: Vec<Grant>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let clock = Clock::Fixed(Timestamp::from_ms(NOW_MS));
         let mut options = Options::new(folder.path().to_owned());
@@ -56,7 +64,7 @@ impl Stage {
         let store = Store::open(options).expect("an empty folder opens");
         let service = Service::new(Inner {
             view: crate::view::View::over(store, fallback),
-            credentials: Credentials::new([signer(anonymous.clone())]).expect("one credential"),
+            credentials,
             anonymous,
             limits: crate::protocol::Config::for_tests(),
             config: Config::default(),
@@ -82,6 +90,7 @@ impl Stage {
         let mut request = Request::builder()
             .method(Method::from_bytes(method.as_bytes()).expect("a method"))
             .uri(target)
+            .header("host", "127.0.0.1:8000")
             .header("content-length", content.len());
         for (name, value) in headers {
             request = request.header(*name, *value);

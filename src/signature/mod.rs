@@ -22,3 +22,12 @@ pub(crate) use error::shortened;
 pub use error::{Mismatch, SignatureError};
 pub use query::Query;
 pub use request::SignedRequest;
+
+/// A version of AWS's signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// Signature version 2.
+    V2,
+    /// Signature version 4.
+    V4,
+}

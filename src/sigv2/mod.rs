@@ -12,3 +12,4 @@ mod tests;
 
 pub use header::HeaderAuth;
 pub use query::QueryAuth;
+pub use string_to_sign::signs;

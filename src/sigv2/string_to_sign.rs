@@ -49,6 +49,11 @@ const SUB_RESOURCES: &[&str] = &[
     "website",
 ];
 
+/// Whether a signature covers a query name, so that nobody can add it to a signed request.
+pub fn signs(name: &str) -> bool {
+    SUB_RESOURCES.contains(&name)
+}
+
 /// What a client says that it signed.
 pub(super) struct Claim<'a> {
     pub(super) access_key_id: &'a AccessKeyId,
@@ -140,7 +145,7 @@ fn canonical_sub_resources(query: &Query) -> String {
     let mut pairs: Vec<_> = query
         .pairs()
         .map(|(name, value)| (String::from_utf8_lossy(name), String::from_utf8_lossy(value)))
-        .filter(|(name, _)| SUB_RESOURCES.contains(&&**name))
+        .filter(|(name, _)| signs(name))
         .collect();
     pairs.sort();
     let mut text = String::new();

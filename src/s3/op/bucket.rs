@@ -10,7 +10,7 @@ use crate::protocol::intake::ChecksumsOf;
 use crate::protocol::request::Response;
 use crate::s3::call::Call;
 use crate::s3::error::{Code, Error};
-use crate::s3::{request, response};
+use crate::s3::response;
 use crate::store::{self, Bucket, NewBucket};
 use crate::xml::Element;
 
@@ -41,7 +41,11 @@ pub(super) fn list_buckets(call: &Call<'_>) -> Result<Response, Error> {
     };
     // Those that the caller may not see are left out first: a token names the last of its page.
     let mut buckets = call.store().list_buckets(prefix, after, usize::MAX)?;
-    buckets.retain(|bucket| call.authorize(Permission::List, &bucket.name, "").is_ok());
+    let region = call.query.get("bucket-region");
+    buckets.retain(|bucket| {
+        region.is_none_or(|region| bucket.region == region)
+            && call.authorize(Permission::List, &bucket.name, "").is_ok()
+    });
     let truncated = buckets.len() > buckets_max;
     buckets.truncate(buckets_max);
     let next = buckets.last().filter(|_| truncated).map(|bucket| bucket.name.clone());
@@ -70,7 +74,6 @@ pub(super) fn list_buckets(call: &Call<'_>) -> Result<Response, Error> {
 /// S3: in us-east-1 creating one's own bucket again succeeds; elsewhere it is
 /// `BucketAlreadyOwnedByYou`. Scripts that rerun rely on the former.
 pub(super) async fn create_bucket(mut call: Call<'_>, bucket: BucketName) -> Result<Response, Error> {
-    request::refuse_unsupported(&call.headers)?;
     if bucket.as_str() == RESERVED {
         let words = "The specified bucket is not valid: paths below /pub/ belong to the archive.";
         return Err(Error::with_message(Code::InvalidBucketName, words).field("BucketName", RESERVED));

@@ -28,7 +28,6 @@ pub(super) async fn copy_object(
     bucket: BucketName,
     key: ObjectKey,
 ) -> Result<Response, Error> {
-    request::refuse_unsupported(&call.headers)?;
     let source = call.copy_source()?;
     let metadata = directive(&call, "x-amz-metadata-directive")?;
     let tagging = directive(&call, "x-amz-tagging-directive")?;

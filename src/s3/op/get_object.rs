@@ -6,7 +6,7 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 
 use crate::fallback::ReadMethod;
-use crate::model::{BucketName, ByteRange, ObjectKey, PartNumber, Unsatisfiable};
+use crate::model::{BucketName, ByteRange, ObjectKey, PartNumber, Unsatisfiable, VersionId};
 use crate::protocol::body::ResponseBody;
 use crate::protocol::miss::{self, Asked, Missed};
 use crate::protocol::outcome::Answered;
@@ -44,7 +44,9 @@ pub(super) async fn get_object(
             call.outcome.note_origin(object.origin);
             here(call, &object, &content, overrides)
         }
-        Lookup::Absent if version.is_none() => absent(call, bucket, key, overrides).await,
+        Lookup::Absent if VersionId::is_current(version.as_ref()) => {
+            absent(call, bucket, key, overrides).await
+        }
         Lookup::Absent => Err(Error::new(Code::NoSuchVersion)
             .field("Key", key.as_str())
             .field("VersionId", version.map(|version| version.to_string()).unwrap_or_default())),

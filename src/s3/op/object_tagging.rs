@@ -4,7 +4,7 @@
 
 use http::StatusCode;
 
-use crate::model::{BucketName, ObjectKey, Tags};
+use crate::model::{BucketName, ObjectKey, Tags, VersionId};
 use crate::protocol::intake::ChecksumsOf;
 use crate::protocol::request::Response;
 use crate::s3::call::{ATTEMPTS, Call};
@@ -22,11 +22,14 @@ pub(super) async fn get_object_tagging(
     let version = request::version_id(&call.query)?;
     let tags = match call.view().find(bucket, key, version.as_ref())? {
         Lookup::Here(object, _) => Some(object.tags),
-        Lookup::Absent if version.is_none() => {
+        Lookup::Absent if !VersionId::is_current(version.as_ref()) => {
+            return Err(Error::new(Code::NoSuchVersion).field("Key", key.as_str()));
+        }
+        Lookup::Absent => {
             let remote = call.view().remote(bucket, key, &call.context.hops).await?;
             remote.map(|_| Tags::default())
         }
-        Lookup::Absent | Lookup::Tombstone | Lookup::DeleteMarker { .. } | Lookup::NoBucket => None,
+        Lookup::Tombstone | Lookup::DeleteMarker { .. } | Lookup::NoBucket => None,
     };
     let tags = tags.ok_or_else(|| Error::new(Code::NoSuchKey).field("Key", key.as_str()))?;
     Ok(response::xml("Tagging", |xml| {

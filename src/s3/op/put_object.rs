@@ -19,7 +19,6 @@ pub(super) async fn put_object(
     bucket: BucketName,
     key: ObjectKey,
 ) -> Result<Response, Error> {
-    request::refuse_unsupported(&call.headers)?;
     let metadata = request::metadata(&call.headers)?;
     let tags = request::tags(&call.headers)?;
     let conditions = conditions::of_write(&call.headers)?;

@@ -13,7 +13,6 @@ pub(in crate::s3::op) async fn create_multipart_upload(
     bucket: BucketName,
     key: ObjectKey,
 ) -> Result<Response, Error> {
-    request::refuse_unsupported(&call.headers)?;
     let checksum = checksum(&call)?;
     let upload = call
         .store()

@@ -22,7 +22,6 @@ pub(in crate::s3::op) async fn upload_part(
     bucket: BucketName,
     key: ObjectKey,
 ) -> Result<Response, Error> {
-    request::refuse_unsupported(&call.headers)?;
     let number = part_number(&call)?;
     let upload = upload_ref(&call, bucket, key)?;
     // Before the body is read: a part of no upload is not worth its bytes.
@@ -66,7 +65,6 @@ pub(in crate::s3::op) async fn upload_part_copy(
     bucket: BucketName,
     key: ObjectKey,
 ) -> Result<Response, Error> {
-    request::refuse_unsupported(&call.headers)?;
     let number = part_number(&call)?;
     let source = call.copy_source()?;
     let upload = upload_ref(&call, bucket, key)?;
