@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::http::{exchange, get};
 use super::production::Production;
-use super::server::{Server, Setup, forget_environment};
+use super::server::{ACCESS_KEY_ID, SECRET_ACCESS_KEY, Server, Setup, forget_environment};
 use super::text;
 
 /// Runs a command about the stage of a data folder, with no credentials but those that are in it.
@@ -191,23 +191,29 @@ fn a_directory_index_is_followed_to_its_end() {
     assert!(refused.status.code() == Some(1) && text(&refused).contains("404"), "{refused:?}");
 }
 
-/// An ephemeral server is reached by its address, or by the folder that its log names.
+/// An ephemeral server is reached by its address, or by the folder that its log names; that the folder
+/// here has key pairs of another server must not matter.
 #[test]
 fn an_ephemeral_server_is_reached_by_its_address() {
+    let here = tempfile::tempdir().expect("a temporary folder can be made");
+    let pair = "[[credential]]\naccess_key_id = \"OTHER\"\nsecret_access_key = \"other-secret\"\ngrants = [\"admin:*\"]\n";
+    let data_dir = here.path().join("understudy-data");
+    std::fs::create_dir(&data_dir).expect("the temporary folder is writable");
+    std::fs::write(data_dir.join("credentials.toml"), pair).expect("the temporary folder is writable");
     let mut setup = Setup::with_buckets(&["stage"]);
     setup.args.push(OsString::from("--ephemeral"));
     let server = Server::start(&setup);
     let endpoint = format!("http://{}", server.address());
-    let listed = super::understudy(&["ls", "stage", "--endpoint", &endpoint], &[]);
-    assert_eq!((listed.status.code(), text(&listed)), (Some(0), String::new()));
-    let wrong = {
+    let ls = |secret: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_understudy"));
         forget_environment(&mut command);
-        command
-            .env("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
-            .env("AWS_SECRET_ACCESS_KEY", "not-the-secret");
+        command.env("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID).env("AWS_SECRET_ACCESS_KEY", secret);
+        command.current_dir(here.path());
         command.args(["ls", "stage", "--endpoint", &endpoint]).output().expect("the binary was built")
     };
+    let listed = ls(SECRET_ACCESS_KEY);
+    assert_eq!((listed.status.code(), text(&listed)), (Some(0), String::new()));
+    let wrong = ls("not-the-secret");
     assert_eq!(wrong.status.code(), Some(1), "{wrong:?}");
     assert!(text(&wrong).contains("signature"), "{wrong:?}");
 }

@@ -14,6 +14,7 @@ use super::failure::Failure;
 use super::flags;
 use super::heartbeat::{Heartbeat, ask};
 use super::print;
+use super::serving::Serving;
 use super::wire::Unasked;
 use crate::config::{Environment, Settings, Span};
 
@@ -23,11 +24,11 @@ use crate::config::{Environment, Settings, Span};
 Exit code: 0 healthy, 1 slow, 2 ill or not there, 3 could not be asked.
 
 Examples:
-  understudy check                                 the server that serve would be here
+  understudy check                                 the server that has the data folder here
   understudy check --url http://stage.example:8000 --nagios
   HEALTHCHECK CMD [\"understudy\", \"check\"]")]
 pub(super) struct Arguments {
-    /// The server [default: as serve would listen]
+    /// The server [default: the one that has the data folder, or as serve would listen]
     #[arg(long, value_name = "URL")]
     url: Option<String>,
     /// The line as Nagios reads it, with performance data
@@ -82,8 +83,8 @@ fn find(arguments: &Arguments, environment: &Environment) -> Result<Finding, Fai
         (url.clone(), arguments.tls_cert.clone())
     } else {
         let settings = Settings::load(&arguments.place.layer()?, environment)?;
-        let own = settings.server.tls.as_ref().map(|tls| tls.certificate.clone());
-        (settings.local_url(), arguments.tls_cert.clone().or(own))
+        let serving = Serving::of(&settings);
+        (serving.url, arguments.tls_cert.clone().or(serving.certificate))
     };
     let of_environment = environment.get("UNDERSTUDY_TLS_CERT").map(PathBuf::from);
     let certificate = certificate.or(of_environment);

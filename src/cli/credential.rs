@@ -11,6 +11,8 @@ use clap::{Args, Subcommand};
 use super::failure::Failure;
 use super::flags;
 use super::print;
+use super::serve::data_dir;
+use super::serving::Serving;
 use crate::config::{Environment, Settings};
 use crate::gcs::{NewAccount, mint};
 use crate::model::Grant;
@@ -42,7 +44,7 @@ pub(super) struct Gcs {
     #[arg(long = "grant", value_name = "GRANT", default_value = "read,write,list,admin:*",
         value_parser = Grant::parse)]
     grants: Vec<Grant>,
-    /// Where clients reach the server [default: as serve would listen]
+    /// Where clients reach the server [default: the one that has the data folder, or as serve would listen]
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
     #[command(flatten)]
@@ -65,8 +67,16 @@ pub(super) fn run(command: &Command, environment: &Environment) -> Result<ExitCo
     let new = NewAccount {
         name: arguments.name.clone(),
         grants: arguments.grants.clone(),
-        server_url: arguments.endpoint.clone().unwrap_or_else(|| settings.local_url()),
+        server_url: arguments.endpoint.clone().unwrap_or_else(|| Serving::of(&settings).url),
     };
+    let folder = data_dir(&settings);
+    if !folder.is_dir() {
+        return Err(Failure::Usage(format!(
+            "there is no data folder {}, so no server would know the account: start the server once, or name \
+             its folder with --data-dir",
+            folder.display()
+        )));
+    }
     let out = Path::new(&arguments.out);
     // First the file that may be in the way: an account whose key nobody has would only lie around.
     let mut file = std::fs::OpenOptions::new()

@@ -13,6 +13,7 @@ mod fork;
 mod fsck;
 mod heartbeat;
 mod import;
+mod keys;
 mod library;
 mod ls;
 mod presign;

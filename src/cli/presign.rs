@@ -9,6 +9,7 @@ use super::failure::Failure;
 use super::flags;
 use super::print;
 use super::serve::data_dir;
+use super::serving::Serving;
 use super::welcome::most_able;
 use crate::clock::Clock;
 use crate::config::{Environment, Settings, Span};
@@ -33,7 +34,7 @@ pub(super) struct Arguments {
     /// How long the link is good for, at most 7d
     #[arg(long, value_name = "TIME", default_value = "1h")]
     expires: Span,
-    /// Where the server is [default: as serve would listen]
+    /// Where the server is [default: the one that has the data folder, or as serve would listen]
     #[arg(long, value_name = "URL")]
     endpoint: Option<String>,
     /// The Content-Type that whoever uses the link must send
@@ -85,7 +86,7 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Result<Ex
     })?;
     let method = http::Method::from_bytes(arguments.method.to_ascii_uppercase().as_bytes())
         .map_err(|error| Failure::Usage(error.to_string()))?;
-    let endpoint = arguments.endpoint.clone().unwrap_or_else(|| settings.local_url());
+    let endpoint = arguments.endpoint.clone().unwrap_or_else(|| Serving::of(&settings).url);
     let content_type: Vec<_> =
         arguments.content_type.iter().map(|value| ("content-type", value.as_str())).collect();
     let link = presign(

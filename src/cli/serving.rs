@@ -6,7 +6,11 @@
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 use serde::{Deserialize, Serialize};
+
+use crate::config::Settings;
 
 /// The file's name in the data folder.
 const FILE: &str = "serving.json";
@@ -38,7 +42,24 @@ impl Serving {
         Ok(Announced(path))
     }
 
-    /// What was written down, if it reads.
+    /// The server that has the folder of these settings, or else the one that `serve` would be.
+    ///
+    /// One that was killed leaves its file behind; its process is gone.
+    pub(super) fn of(settings: &Settings) -> Self {
+        let runs = |serving: &Self| {
+            let pid = i32::try_from(serving.pid).ok().and_then(Pid::from_raw);
+            // A process of another user refuses the signal, which it could not if it were gone.
+            pid.is_some_and(|pid| !matches!(test_kill_process(pid), Err(Errno::SRCH)))
+        };
+        let found = (!settings.ephemeral()).then(|| Self::find(&settings.store.data_dir)).flatten();
+        found.filter(runs).unwrap_or_else(|| Self {
+            url: settings.local_url(),
+            pid: 0,
+            certificate: settings.server.tls.as_ref().map(|tls| tls.certificate.clone()),
+        })
+    }
+
+    /// What was written down, if it can be parsed.
     pub(super) fn find(data_dir: &Path) -> Option<Self> {
         let text = std::fs::read_to_string(data_dir.join(FILE)).ok()?;
         serde_json::from_str(&text).ok()
@@ -55,6 +76,22 @@ impl Drop for Announced {
 #[cfg(test)]
 mod tests {
     use super::Serving;
+    use crate::config::{Environment, Flags, Settings};
+
+    #[test]
+    fn the_folders_running_server_is_asked_and_a_dead_one_is_not() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let data_dir = folder.path().to_str().expect("UTF-8").to_owned();
+        let flags = Flags { data_dir: Some(data_dir), ..Flags::default() };
+        let settings = Settings::load(&flags, &Environment::default()).expect("valid settings");
+        assert_eq!(Serving::of(&settings).url, "http://127.0.0.1:8000", "what serve would be");
+        let serving = |pid| Serving { url: "http://127.0.0.1:41234".to_owned(), pid, certificate: None };
+        let _alive = serving(std::process::id()).announce(folder.path()).expect("a writable folder");
+        assert_eq!(Serving::of(&settings).url, "http://127.0.0.1:41234");
+        // Linux numbers no process so high.
+        let _dead = serving(u32::try_from(i32::MAX).expect("positive")).announce(folder.path());
+        assert_eq!(Serving::of(&settings).url, "http://127.0.0.1:8000");
+    }
 
     #[test]
     fn what_is_announced_is_found_until_it_is_dropped() {

@@ -26,9 +26,9 @@ use serde::de::DeserializeOwned;
 
 use super::failure::Failure;
 use super::flags::Target;
+use super::keys;
 use super::serve::{data_dir, view};
 use super::serving::Serving;
-use super::welcome::most_able;
 use super::wire::Peer;
 use crate::admin;
 use crate::clock::Clock;
@@ -126,13 +126,16 @@ impl Stage {
             environment.get("UNDERSTUDY_TLS_CERT").filter(|path| !path.is_empty()).map(Into::into)
         });
         if let Some(url) = &target.endpoint {
-            return Self::there(Peer::new(url, certificate.as_deref())?, settings, environment);
+            let peer = Peer::new(url, certificate.as_deref())?;
+            let pair = keys::find(settings, environment, peer.url(), true)?;
+            return Ok(Self::there(peer, pair, settings));
         }
         if settings.ephemeral() {
             // Its folder has a name that nobody knows; its address is the one that is configured.
             let own = settings.server.tls.as_ref().map(|tls| tls.certificate.clone());
             let peer = Peer::new(&settings.local_url(), certificate.or(own).as_deref())?;
-            return Self::there(peer, settings, environment);
+            let pair = keys::find(settings, environment, peer.url(), false)?;
+            return Ok(Self::there(peer, pair, settings));
         }
         let folder = data_dir(settings);
         if !folder.is_dir() {
@@ -146,7 +149,8 @@ impl Stage {
             Err(OpenError::Locked { folder, pid }) => {
                 let serving = serving(&folder, pid)?;
                 let peer = Peer::new(&serving.url, serving.certificate.as_deref())?;
-                Self::there(peer, settings, environment)
+                let pair = keys::find(settings, environment, peer.url(), false)?;
+                Ok(Self::there(peer, pair, settings))
             }
             Err(error) => Err(error.into()),
         }
@@ -163,18 +167,8 @@ impl Stage {
         Ok(Self(Way::Here { service, store }))
     }
 
-    fn there(peer: Peer, settings: &Settings, environment: &Environment) -> Result<Self, Failure> {
-        let known = most_able(&settings.credentials)
-            .map(|credential| (credential.access_key_id.clone(), credential.secret_key.clone()));
-        let (id, secret) = known.or_else(|| exported(environment)).ok_or_else(|| {
-            Failure::Usage(format!(
-                "there is no key pair to ask {} with: set UNDERSTUDY_ACCESS_KEY_ID and \
-                 UNDERSTUDY_SECRET_ACCESS_KEY to one with the admin permission",
-                peer.url()
-            ))
-        })?;
-        let caller = Caller { peer, id, secret, region: settings.s3.region.clone() };
-        Ok(Self(Way::There(Arc::new(caller))))
+    fn there(peer: Peer, (id, secret): keys::Pair, settings: &Settings) -> Self {
+        Self(Way::There(Arc::new(Caller { peer, id, secret, region: settings.s3.region.clone() })))
     }
 
     async fn close(self) {
@@ -270,12 +264,6 @@ fn serving(folder: &Path, holder: Option<u32>) -> Result<Serving, Failure> {
             folder.display()
         ))
     })
-}
-
-/// The key pair that a start prints to be pasted.
-fn exported(environment: &Environment) -> Option<(AccessKeyId, SecretKey)> {
-    let id = AccessKeyId::parse(environment.get("AWS_ACCESS_KEY_ID")?)?;
-    Some((id, SecretKey::parse(environment.get("AWS_SECRET_ACCESS_KEY")?)?))
 }
 
 /// An answer as the document that was asked for.

@@ -147,6 +147,20 @@ impl Settings {
         })
     }
 
+    /// Whether somebody said where the data is, instead of leaving it at the default.
+    pub fn data_dir_is_named(&self) -> bool {
+        let origin = self.effective.get(&Place::of("server", "data_dir")).map(|(_, origin)| origin);
+        origin.is_some_and(|origin| !matches!(origin, Origin::Default))
+    }
+
+    /// As if the data folder were the default one, which no test can have for itself.
+    #[cfg(test)]
+    pub(crate) fn forget_that_data_dir_is_named(&mut self) {
+        let place = Place::of("server", "data_dir");
+        let value = self.store.data_dir.to_string_lossy().into_owned();
+        self.effective.overlay([Entry { place, value: Value::String(value), origin: Origin::Default }]);
+    }
+
     /// How this machine reaches the server, if it is running.
     pub fn local_url(&self) -> String {
         let scheme = if self.server.tls.is_some() { "https" } else { "http" };

@@ -34,6 +34,20 @@ const FOLDERS: &[(&str, &[&str])] = &[
     ("mozillavpn", &["vpn", "mozillavpn"]),
 ];
 
+/// Products whose files are in a folder of their own name, as far as they are known.
+const PRODUCTS: &[&str] =
+    &["firefox", "devedition", "thunderbird", "fenix", "focus", "klar", "mobile", "vpn"];
+
+/// The product that is probably meant by a name that is nearly its own. Other names may be new products.
+pub(super) fn misspelt_product(name: &str) -> Option<&'static str> {
+    let known = || PRODUCTS.iter().copied().chain(FOLDERS.iter().map(|(name, _)| *name));
+    if known().any(|product| product == name) {
+        return None;
+    }
+    // Short names are near to too many others.
+    known().find(|product| product.len() > 4 && strsim::damerau_levenshtein(product, name) <= 2)
+}
+
 /// One segment of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {

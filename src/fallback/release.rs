@@ -16,10 +16,33 @@ pub struct ReleaseId {
     build: Option<u32>,
 }
 
-/// Why a text does not name a release.
+/// Why a text does not name a release. Hidden by a misspelt name, nothing would be hidden.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} does not name a release: write PRODUCT-VERSION[-buildN], such as firefox-83.0b3-build1")]
-pub struct InvalidReleaseId(String);
+pub enum InvalidReleaseId {
+    /// It has not the form of one.
+    #[error("{0:?} does not name a release: write PRODUCT-VERSION[-buildN], such as firefox-83.0b3-build1")]
+    Form(String),
+    /// Mozilla's versions have two numbers at least.
+    #[error("{text:?} does not name a release: {version} is not a version; did you mean {meant}?")]
+    Version {
+        /// All of it.
+        text: String,
+        /// What stands in a version's place.
+        version: String,
+        /// The name with the version that was probably meant.
+        meant: String,
+    },
+    /// The product is a known one, misspelt.
+    #[error("{text:?} does not name a release: there is no product {product}; did you mean {meant}?")]
+    Product {
+        /// All of it.
+        text: String,
+        /// What stands in a product's place.
+        product: String,
+        /// The name with the product that was probably meant.
+        meant: String,
+    },
+}
 
 impl ReleaseId {
     /// Puts a release together; `product` as its folder below `pub/` is named.
@@ -29,21 +52,40 @@ impl ReleaseId {
 
     /// Reads a release's name. Without `-buildN` it stands for every build of the version.
     pub fn parse(text: &str) -> Result<Self, InvalidReleaseId> {
-        Self::read(text).ok_or_else(|| InvalidReleaseId(text.chars().take(80).collect()))
+        let shown = || text.chars().take(80).collect::<String>();
+        let form = || InvalidReleaseId::Form(shown());
+        let (product, version, build) = Self::split(text).ok_or_else(form)?;
+        let with_build =
+            |release: String| build.map_or(release.clone(), |build| format!("{release}-build{build}"));
+        let Ok(parsed) = Version::parse(version) else {
+            let meant = format!("{version}.0");
+            Version::parse(&meant).map_err(|_| form())?;
+            let version = version.to_owned();
+            return Err(InvalidReleaseId::Version {
+                text: shown(),
+                version,
+                meant: with_build(format!("{product}-{meant}")),
+            });
+        };
+        if let Some(meant) = layout::misspelt_product(&product) {
+            let meant = with_build(format!("{meant}-{parsed}"));
+            return Err(InvalidReleaseId::Product { text: shown(), product, meant });
+        }
+        Ok(Self { product, version: parsed, build })
     }
 
-    fn read(text: &str) -> Option<Self> {
+    /// Product in lower case, version as it stands there, and build.
+    fn split(text: &str) -> Option<(String, &str, Option<u32>)> {
         let (rest, build) = match text.rsplit_once("-build") {
             Some((rest, number)) => (rest, Some(layout::build_number(number)?)),
             None => (text, None),
         };
         // Products have dashes of their own (mozilla-vpn), versions have none.
         let (product, version) = rest.rsplit_once('-')?;
-        let version = Version::parse(version).ok()?;
         let product = product.to_ascii_lowercase();
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         let named = (1..=64).contains(&product.len()) && product.bytes().all(allowed);
-        named.then_some(Self { product, version, build })
+        named.then_some((product, version, build))
     }
 
     /// What is released, such as `firefox`.
@@ -238,6 +280,33 @@ mod tests {
             "fire fox-83.0",
         ] {
             assert!(ReleaseId::parse(text).is_err(), "{text:?} was taken");
+        }
+    }
+
+    #[test]
+    fn a_name_that_would_hide_nothing_is_refused_with_what_was_meant() {
+        for (text, message) in [
+            (
+                "firefox-83",
+                "\"firefox-83\" does not name a release: 83 is not a version; did you mean firefox-83.0?",
+            ),
+            (
+                "firefox-83-build2",
+                "\"firefox-83-build2\" does not name a release: 83 is not a version; did you mean firefox-83.0-build2?",
+            ),
+            (
+                "firefx-83.0-build1",
+                "\"firefx-83.0-build1\" does not name a release: there is no product firefx; did you mean firefox-83.0-build1?",
+            ),
+            (
+                "thunderbrid-78.5.0esr",
+                "\"thunderbrid-78.5.0esr\" does not name a release: there is no product thunderbrid; did you mean thunderbird-78.5.0esr?",
+            ),
+        ] {
+            assert_eq!(ReleaseId::parse(text).expect_err("refused").to_string(), message);
+        }
+        for text in ["new-product-1.0", "klar-83.0", "fenix-83.0", "mobile-83.0", "vpn-2.35.0"] {
+            assert!(ReleaseId::parse(text).is_ok(), "{text}: what is not known may be new");
         }
     }
 
