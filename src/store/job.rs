@@ -255,6 +255,7 @@ impl Job {
     }
 
     /// Does the work, if the group's transaction could be begun.
+    #[expect(clippy::too_many_lines, reason = "a line for each verb, and nothing else")]
     pub(super) fn run(self, change: &mut Change, begun: &Result<(), Error>) -> Answer {
         use super::{bucket, inventory};
         let mut run = Run { change, begun, kind: self.kind(), rows: self.rows() };

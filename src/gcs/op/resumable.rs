@@ -34,7 +34,7 @@ const CHUNK_BYTES_MIN: u64 = 256 * 1024;
 pub(super) async fn resume(mut call: Call<'_>, bucket: BucketName) -> Result<Response, Error> {
     let upload = upload_ref(&call, bucket)?;
     let Some(mut session) = find(&call, &upload)? else { return completed(&call, &upload) };
-    check_account(&call.service, &upload, &session)?;
+    check_account(call.service, &upload, &session)?;
     let asked = asked(&call)?;
     let sent = Expected::of_headers(&call.headers)?;
     if asked.bytes == Bytes::None {

@@ -48,7 +48,7 @@ fn by_version_4(method: &Method, key: &str, query: &[(&str, &str)]) -> String {
         key: &ObjectKey::parse(key).expect("a key"),
         query,
         headers: &[],
-        expires: Duration::from_secs(60),
+        expires: Duration::from_mins(1),
     };
     let link = presign(&wanted, Timestamp::from_ms(NOW_MS)).expect("a link");
     format!("{method} {}", link.strip_prefix("http://127.0.0.1:8000").expect("the endpoint"))
