@@ -68,7 +68,7 @@ fn a_server_whose_threads_all_hang_ends_at_its_limit_and_says_what_hung() {
     let mode = rustix::fs::Mode::from_raw_mode(0o600);
     rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).expect("a pipe");
     let mut stuck = Connection::open(server.address());
-    let token = format!("understudy.{id}.9999999999.00");
+    let token = format!("understudy.{id}.9999999999.full.00");
     let head = format!(
         "GET /storage/v1/b?project=p HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {token}\r\n\r\n",
         server.address()
