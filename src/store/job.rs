@@ -15,6 +15,7 @@ use super::object::{
     self, CacheObject, Cached, Composition, CopyObject, DeleteObject, Deleted, Eviction, Object, ObjectRef,
     PutObject, SetDigests, UpdateObject,
 };
+use super::setting;
 use super::snapshot::{Prepared, Step, restore, step};
 use super::sweep::{self, Swept};
 use super::tally::Tally;
@@ -67,6 +68,8 @@ pub(super) enum Job {
     DropInventory(BucketName, String, Reply<Dropped>),
     KeepCrawl(Box<CrawlStep>, Reply<Crawl>),
     AddTally(Tally, Reply<()>),
+    /// Keeps the names of the releases under test.
+    SetUnderTest(Vec<String>, Reply<()>),
     /// Does some of what a restore needs to have been done; answers with a number that was never used.
     PrepareRestore(Step, Reply<u64>),
     /// Goes back to a snapshot.
@@ -146,6 +149,7 @@ impl Job {
             Self::DropInventory(..) => Kind::DropInventory,
             Self::KeepCrawl(..) => Kind::KeepCrawl,
             Self::AddTally(..) => Kind::AddTally,
+            Self::SetUnderTest(..) => Kind::SetUnderTest,
             Self::PrepareRestore(..) => Kind::PrepareRestore,
             Self::Restore(..) => Kind::Restore,
             Self::Sweep(..) => Kind::Sweep,
@@ -173,7 +177,7 @@ impl Job {
             Self::PutPart(..) => upload::PART_ROWS,
             Self::CopyPart(copied, _) => copied.rows(),
             Self::CompleteUpload(completion, _) => completion.rows(),
-            Self::BeginContent(..) | Self::Touch(..) => 1,
+            Self::BeginContent(..) | Self::SetUnderTest(..) | Self::Touch(..) => 1,
             Self::AddToContent(addition, _) => addition.rows(),
             Self::AddInventory(_, rows, _) => rows.len() * 2 + 4,
             Self::KeepImport(step, _) if step.taken.is_some() => usize::MAX,
@@ -224,6 +228,7 @@ impl Job {
             | Self::BeginImport(..)
             | Self::DropInventory(..)
             | Self::AddTally(..)
+            | Self::SetUnderTest(..)
             | Self::Restore(..)
             | Self::Sweep(..)
             | Self::Touch(..)
@@ -343,6 +348,9 @@ impl Job {
                 change.gather(tally);
                 Ok(())
             })),
+            Self::SetUnderTest(names, reply) => {
+                Answer::Nothing(run.held(reply, |change| setting::set_under_test(change, &names)))
+            }
             Self::PrepareRestore(work @ Step::Contents(..), reply) => {
                 Answer::Number(run.held_alone(reply, |change| step(change, work)))
             }

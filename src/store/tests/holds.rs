@@ -98,6 +98,7 @@ async fn do_much(fixture: &Fixture, kind: Kind) {
         | Kind::PutPart
         | Kind::BeginContent
         | Kind::AddTally
+        | Kind::SetUnderTest
         | Kind::CoverInventory
         | Kind::BeginImport
         | Kind::DropInventory
