@@ -45,7 +45,7 @@ fn text(receipt: &Receipt) -> String {
     let name_width = buckets.iter().map(|held| held.bucket.len()).fold(LABEL_WIDTH, usize::max);
     let mut text = format!("Receipt of {} to {}\n", date(since), date(until));
     if !under_test.is_empty() {
-        text += &format!("Under test: {}\n", super::plain(&under_test.join(", ")));
+        text.extend(["Under test: ", &super::plain(&under_test.join(", ")), "\n"]);
     }
     let sections = [
         (
