@@ -17,6 +17,7 @@ mod full_disk;
 mod health;
 mod private;
 mod receipt;
+mod release;
 mod scrub;
 mod seed;
 mod settings;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::fallback::ReleaseId;
 use crate::model::{BucketName, SnapshotName};
 
 /// `GET …/objects`: what is stored here, in the order of keys.
@@ -18,6 +19,13 @@ pub struct Objects {
 pub struct Token {
     /// It holds as long as the key pair does.
     pub token: String,
+}
+
+/// `GET …/release`: what is under test.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    /// Hidden in production, with everything newer of the same products.
+    pub under_test: Vec<ReleaseId>,
 }
 
 /// One line of a listing.
@@ -175,6 +183,9 @@ pub struct Receipt {
     pub since: String,
     /// As of when.
     pub until: String,
+    /// The releases under test, by name; an earlier understudy does not say.
+    #[serde(default)]
+    pub under_test: Vec<String>,
     /// What clients changed.
     pub written: Written,
     /// Downloads that were answered here, and questions for what is known of an object.

@@ -11,6 +11,7 @@ mod inventory;
 mod metrics;
 mod receipt;
 mod refusal;
+mod release;
 mod response;
 mod route;
 pub mod row;
@@ -147,6 +148,7 @@ impl Call<'_> {
         match operation {
             Operation::GetMetrics => Ok(metrics::get(self.service).await),
             Operation::GetReceipt => receipt::get(self.service, self.now).await,
+            Operation::GetRelease => Ok(release::get(&self.service.view)),
             Operation::ListUpstreams => Ok(upstreams::list(&self.service.view)),
             Operation::GetToken => Err(Refusal::NotFound("the folder's owner needs no token".to_owned())),
             Operation::ListSnapshots => snapshots::list(self.service.view.store()).await,
@@ -180,6 +182,7 @@ impl Call<'_> {
             Operation::DiffSnapshots => snapshots::diff(store, name, &self.query).await,
             Operation::GetMetrics
             | Operation::GetReceipt
+            | Operation::GetRelease
             | Operation::GetToken
             | Operation::ListUpstreams
             | Operation::ListSnapshots
@@ -201,6 +204,7 @@ impl Call<'_> {
         match operation {
             Operation::GetMetrics
             | Operation::GetReceipt
+            | Operation::GetRelease
             | Operation::GetToken
             | Operation::ListUpstreams
             | Operation::ListSnapshots

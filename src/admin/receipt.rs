@@ -19,7 +19,9 @@ pub(super) async fn get(service: &Inner, now: Timestamp) -> Result<Response, Ref
     let looked = tokio::task::spawn_blocking(move || Ok((store.tally()?, store.holdings()?))).await;
     // The runtime drops blocking work only while it shuts down.
     let (tallied, holdings) = looked.unwrap_or(Err(Error::Closed))?;
-    Ok(response::json(StatusCode::OK, &receipt(tallied, &holdings, now)))
+    let mut receipt = receipt(tallied, &holdings, now);
+    receipt.under_test = service.view.fallback().release().names();
+    Ok(response::json(StatusCode::OK, &receipt))
 }
 
 fn receipt(tallied: Tallied, holdings: &[Holding], now: Timestamp) -> Receipt {
@@ -28,6 +30,7 @@ fn receipt(tallied: Tallied, holdings: &[Holding], now: Timestamp) -> Receipt {
     let mut receipt = Receipt {
         since: tallied.since.iso().to_string(),
         until: until.iso().to_string(),
+        under_test: Vec::new(),
         written: Written::default(),
         read: Reads::default(),
         production: Vec::new(),

@@ -12,6 +12,8 @@ pub(super) enum Operation {
     GetMetrics,
     /// What was done with the stage, and what it holds.
     GetReceipt,
+    /// What is under test.
+    GetRelease,
     /// What a page of ours shows besides the password, to be allowed to change things.
     GetToken,
     /// How production is.
@@ -50,6 +52,7 @@ pub(super) enum Operation {
 const ROUTES: &[(&str, &str, Operation)] = &[
     ("GET", "/-/metrics", Operation::GetMetrics),
     ("GET", "/-/api/v1/receipt", Operation::GetReceipt),
+    ("GET", "/-/api/v1/release", Operation::GetRelease),
     ("GET", "/-/api/v1/token", Operation::GetToken),
     ("GET", "/-/api/v1/upstreams", Operation::ListUpstreams),
     ("GET", "/-/api/v1/buckets/{bucket}/objects", Operation::ListStored),
@@ -84,6 +87,7 @@ impl Operation {
         match self {
             Self::GetMetrics => "GetMetrics",
             Self::GetReceipt => "GetReceipt",
+            Self::GetRelease => "GetRelease",
             Self::GetToken => "GetToken",
             Self::ListUpstreams => "ListUpstreams",
             Self::ListStored => "ListStored",
@@ -172,6 +176,7 @@ mod tests {
             ("GET", "/-/metrics", Operation::GetMetrics, None),
             ("HEAD", "/-/metrics", Operation::GetMetrics, None),
             ("GET", "/-/api/v1/receipt", Operation::GetReceipt, None),
+            ("GET", "/-/api/v1/release", Operation::GetRelease, None),
             ("GET", "/-/api/v1/upstreams", Operation::ListUpstreams, None),
             ("GET", "/-/api/v1/buckets/stage/objects", Operation::ListStored, Some("stage")),
             ("GET", "/-/api/v1/buckets/stage/tombstones", Operation::ListTombstones, Some("stage")),

@@ -7,7 +7,9 @@ use clap::{Args, Subcommand};
 use super::failure::Failure;
 use super::flags;
 use super::print;
+use super::release::with_release;
 use crate::config::{Environment, Settings, preset_text};
+use crate::fallback::ReleaseConfig;
 
 /// The commands below `config`.
 #[derive(Debug, Subcommand)]
@@ -44,6 +46,11 @@ pub(super) fn run(command: &Command, environment: &Environment) -> Result<ExitCo
             let settings = Settings::load(&settings.layer()?, environment)?;
             for warning in &settings.warnings {
                 print(&format!("warning: {warning}\n"))?;
+            }
+            if let (None, Err(error)) =
+                (settings.under_test.config(), with_release(&settings.fallback, ReleaseConfig::default()))
+            {
+                print(&format!("warning: {error}; or serve a data folder that keeps one\n"))?;
             }
             print("ok\n")?;
         }

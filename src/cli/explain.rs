@@ -1,6 +1,7 @@
 //! `understudy explain`.
 
 mod address;
+mod in_force;
 #[cfg(test)]
 mod tests;
 
@@ -30,8 +31,10 @@ Examples:
   understudy explain GET https://archive.mozilla.org/pub/firefox/nightly/latest-mozilla-central/a.mar
   understudy explain GET http://127.0.0.1:8000/storage/v1/b/stage/o/pub%2Fa.mar --json
 
-Only the settings are read: no server, no data and no network is asked. Whether production has the
-file, and whether it was written or deleted here, is another question.")]
+The rules are those of the settings. What is under test is asked of the stage: the server that has the data
+folder, the one that --endpoint names, or the folder itself; where there is none, the settings count.
+Production is not asked: whether it has the file, and whether that was written or deleted here, is another
+question.")]
 pub(super) struct Arguments {
     /// How the key is read
     #[arg(value_name = "GET|HEAD", value_parser = method)]
@@ -49,7 +52,7 @@ pub(super) struct Arguments {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    place: flags::Place,
+    target: flags::Target,
 }
 
 fn method(text: &str) -> Result<ReadMethod, String> {
@@ -68,9 +71,9 @@ fn client(text: &str) -> Result<ClientKind, String> {
     }
 }
 
-/// Explains, from the settings alone.
+/// Explains, from the settings and what the stage has under test.
 pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Result<ExitCode, Failure> {
-    let settings = Settings::load(&arguments.place.layer()?, environment)?;
+    let settings = Settings::load(&arguments.target.place.layer()?, environment)?;
     let known = Known { buckets: &settings.buckets, archive: &settings.archive, s3: &settings.s3 };
     let address = Address::read(&arguments.address, arguments.bucket.as_ref(), known)?;
     let client = match (arguments.client, address.read_as) {
@@ -81,7 +84,9 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Result<Ex
         (Some(client), _) => client,
         (None, read_as) => read_as.client(),
     };
-    let explanation = explain(&settings.fallback, &address, arguments.method, client)?;
+    let (fallback, said_by) = in_force::find(&arguments.target, &settings, environment)?;
+    let mut explanation = explain(&fallback, &address, arguments.method, client)?;
+    explanation.release.said_by = Some(said_by);
     print(&if arguments.json {
         format!("{:#}\n", serde_json::to_value(&explanation).unwrap_or_default())
     } else {
@@ -114,6 +119,9 @@ struct Release {
     under_test: Vec<String>,
     hidden_by: Option<String>,
     previous: bool,
+    /// Who was asked what is under test.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    said_by: Option<String>,
 }
 
 /// A rule, and why it did or did not decide.
@@ -186,6 +194,7 @@ fn release(fallback: &Fallback, key: &ObjectKey) -> Release {
         under_test: config.under_test.iter().map(ToString::to_string).collect(),
         hidden_by: config.hides(key.as_str()).map(ToString::to_string),
         previous: config.is_previous(key.as_str()),
+        said_by: None,
     }
 }
 
@@ -337,6 +346,7 @@ impl Explanation<'_> {
         lines.push(format!("listed    {listed}: {}", self.listed.why));
         lines.push(String::new());
         lines.push(FIRST.to_owned());
+        lines.extend(self.release.said_by.clone());
         lines.join("\n") + "\n"
     }
 }

@@ -18,6 +18,7 @@ mod library;
 mod ls;
 mod presign;
 mod receipt;
+mod release;
 mod scrub;
 mod seed;
 mod serve;

@@ -41,9 +41,12 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Result<Ex
 const LABEL_WIDTH: usize = 30;
 
 fn text(receipt: &Receipt) -> String {
-    let Receipt { since, until, written, read, production, refused, buckets } = receipt;
+    let Receipt { since, until, under_test, written, read, production, refused, buckets } = receipt;
     let name_width = buckets.iter().map(|held| held.bucket.len()).fold(LABEL_WIDTH, usize::max);
     let mut text = format!("Receipt of {} to {}\n", date(since), date(until));
+    if !under_test.is_empty() {
+        text.extend(["Under test: ", &super::plain(&under_test.join(", ")), "\n"]);
+    }
     let sections = [
         (
             "Written here",
@@ -150,6 +153,7 @@ mod tests {
         Receipt {
             since: "2026-11-20T21:00:00.000Z".to_owned(),
             until: "2026-11-20T22:00:00.000Z".to_owned(),
+            under_test: Vec::new(),
             written: Written::default(),
             read: Reads::default(),
             production: Vec::new(),
@@ -169,6 +173,7 @@ mod tests {
                 ..FromUpstream::default()
             }],
             refused: NotAnswered { under_test: done(1, 0), ..NotAnswered::default() },
+            under_test: vec!["firefox-83.0-build1".to_owned()],
             buckets: vec![
                 Held {
                     bucket: "stage".to_owned(),
@@ -189,6 +194,7 @@ mod tests {
             text(&receipt),
             "\
 Receipt of 2026-11-20 21:00:00 to 2026-11-20 22:00:00
+Under test: firefox-83.0-build1
 
 Written here
   uploaded                            1,234     5.00 MiB  2026-11-20 21:20:10 to 2026-11-20 21:20:11

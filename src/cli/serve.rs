@@ -10,6 +10,7 @@ use super::credential;
 use super::failure::Failure;
 use super::flags;
 use super::print;
+use super::release;
 use super::serving::{Announced, Serving};
 use super::welcome::{self, Secret, Welcome};
 use crate::clock::{self, Clock};
@@ -19,7 +20,7 @@ use crate::protocol::auth::Credentials;
 use crate::protocol::meter::Meter;
 use crate::server::telemetry::Telemetry;
 use crate::server::{Ending, Faces, Listener, Parts, StopSignals};
-use crate::store::{self, NewBucket, Store};
+use crate::store::{NewBucket, Store};
 use crate::view::{self, View};
 use crate::{admin, archive, gcs, s3, upstream};
 
@@ -78,16 +79,33 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     let (known, secret) = known_credentials(&settings)?;
     let first = welcome::most_able(&known).cloned();
     make_buckets(&store, &settings, first.as_ref()).await?;
+    release::keep(&settings, &store).await?;
     let meter = Meter::default();
-    let faces = faces(&settings, &store, known, &meter)?;
+    let view = view(&settings, &store)?;
+    release::warn_if_none(&settings, view.fallback());
+    let under_test = view.fallback().release().to_string();
+    let release_line = release::line(view.fallback());
+    let faces = faces(&settings, view, known, &meter)?;
     let announced = serving(&settings, &listener);
     if let Some(credential) = &first {
-        print(&welcome_text(&settings, &listener, &store, credential, secret)?)?;
+        let existing = store.list_buckets("", None, 1)?;
+        let welcome = Welcome {
+            scheme: listener.scheme(),
+            address: listener.address(),
+            credential,
+            secret,
+            region: &settings.s3.region,
+            certificate: settings.server.tls.as_ref().map(|tls| tls.certificate.as_path()),
+            bucket: existing.into_iter().next().map(|bucket| bucket.name),
+            release: release_line,
+        };
+        print(&welcome.render())?;
     }
     tracing::info!(
         address = %listener.address(),
         data_dir = %settings.store.data_dir.display(),
         ephemeral = settings.ephemeral(),
+        under_test,
         "ready"
     );
     let stop = stop(signals.clone());
@@ -192,7 +210,7 @@ async fn make_buckets(
 pub(super) fn view(settings: &Settings, store: &Store) -> Result<View, Failure> {
     Ok(View::new(view::Parts {
         store: store.clone(),
-        fallback: settings.fallback.clone(),
+        fallback: release::fallback(settings, store)?,
         upstream: upstream::Client::new(settings.upstream.clone(), Clock::System)
             .map_err(|source| Failure::io("cannot read upstream.ca_file", source))?,
         config: settings.cache,
@@ -200,13 +218,7 @@ pub(super) fn view(settings: &Settings, store: &Store) -> Result<View, Failure> 
     }))
 }
 
-fn faces(
-    settings: &Settings,
-    store: &Store,
-    known: Vec<Credential>,
-    meter: &Meter,
-) -> Result<Faces, Failure> {
-    let view = view(settings, store)?;
+fn faces(settings: &Settings, view: View, known: Vec<Credential>, meter: &Meter) -> Result<Faces, Failure> {
     let credentials = Credentials::new(known)?;
     let s3 = s3::Service::new(s3::Inner {
         view: view.clone(),
@@ -251,26 +263,6 @@ fn faces(
         clock: Clock::System,
         meter: meter.clone(),
     }))
-}
-
-fn welcome_text(
-    settings: &Settings,
-    listener: &Listener,
-    store: &Store,
-    credential: &Credential,
-    secret: Secret,
-) -> Result<String, store::Error> {
-    let existing = store.list_buckets("", None, 1)?;
-    Ok(Welcome {
-        scheme: listener.scheme(),
-        address: listener.address(),
-        credential,
-        secret,
-        region: &settings.s3.region,
-        certificate: settings.server.tls.as_ref().map(|tls| tls.certificate.as_path()),
-        bucket: existing.into_iter().next().map(|bucket| bucket.name),
-    }
-    .render())
 }
 
 /// A folder of this process alone. It is named in the log, so that a person can look into it.

@@ -29,6 +29,8 @@ pub(super) struct Welcome<'a> {
     pub(super) region: &'a str,
     pub(super) certificate: Option<&'a Path>,
     pub(super) bucket: Option<BucketName>,
+    /// What is said of the releases under test.
+    pub(super) release: Option<String>,
 }
 
 /// The credential that can do the most, which a person at this machine will want to use.
@@ -73,7 +75,9 @@ impl Welcome<'_> {
             Some(bucket) => format!("echo hello | aws s3 cp - s3://{bucket}/hello.txt"),
             None => "aws s3 mb s3://stage && echo hello | aws s3 cp - s3://stage/hello.txt".to_owned(),
         });
-        let first = format!("understudy listening on {}://{}\n\n{prose}\n\n", self.scheme, self.address);
+        let release = self.release.as_ref().map_or_else(String::new, |line| format!("{line}\n"));
+        let first =
+            format!("understudy listening on {}://{}\n{release}\n{prose}\n\n", self.scheme, self.address);
         // Not a comment in front of the lines: some shells take none that is pasted.
         lines.iter().fold(first, |text, line| text + "  " + line + "\n")
     }
@@ -127,6 +131,7 @@ mod tests {
             region: "us-east-1",
             certificate: None,
             bucket: bucket.map(|name| BucketName::parse(name).expect("a name")),
+            release: None,
         }
         .render()
     }
@@ -175,6 +180,7 @@ mod tests {
             region: "us-east-1",
             certificate: Some(Path::new("/cert.pem")),
             bucket: None,
+            release: None,
         };
         let script = format!("{}\nprintf %s \"$AWS_SECRET_ACCESS_KEY\"", welcome.secret_from(&path));
         let shell = std::process::Command::new("sh").arg("-c").arg(script).output().expect("a shell");

@@ -34,7 +34,14 @@ pub(super) struct Grammar {
     #[serde(skip_serializing)]
     pub(super) archive: Vec<archive::Config>,
     #[serde(skip_serializing)]
-    pub(super) release: fallback::ReleaseConfig,
+    pub(super) release: ReleaseTable,
+}
+
+/// `[release]`: what is rehearsed.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct ReleaseTable {
+    pub(super) under_test: fallback::Said,
 }
 
 /// `[server]`: where the stage is and how it is reached.

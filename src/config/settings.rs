@@ -15,7 +15,7 @@ use super::grammar::{Anonymous, Grammar, ServerTable};
 use super::layer::{Effective, Entry, Place, entries};
 use super::listen::Listen;
 use super::origin::Origin;
-use crate::fallback::{self, Fallback};
+use crate::fallback::{self, Fallback, Said};
 use crate::model::{BucketName, Credential, Grant, HostName};
 use crate::protocol::browser;
 use crate::{archive, protocol, s3, server, store, upstream, view};
@@ -33,8 +33,10 @@ pub struct Settings {
     pub archive: Vec<archive::Config>,
     /// For `protocol`.
     pub limits: protocol::Config,
-    /// Rules of all buckets and the releases under test.
+    /// Rules of all buckets, and the releases under test as far as something is said about them.
     pub fallback: Arc<Fallback>,
+    /// What is said about the releases under test. The stage keeps one: where nothing is said, that counts.
+    pub under_test: Said,
     /// For `upstream`.
     pub upstream: upstream::Config,
     /// For `view`.
@@ -96,7 +98,10 @@ impl Settings {
             buckets.push(bucket.name.clone());
             rules.push((bucket.name, bucket.fallback));
         }
-        let fallback = Fallback::new(rules, release, |name| environment.get(name).cloned())?;
+        let mut fallback = Fallback::of_rules(rules, |name| environment.get(name).cloned())?;
+        if let Some(said) = release.under_test.config() {
+            fallback = fallback.with_release(said)?;
+        }
         let archive = if archive.is_empty() { vec![archive::Config::default()] } else { archive };
         let names = browser::Names {
             strict: !server.hosts.is_empty(),
@@ -122,6 +127,7 @@ impl Settings {
             },
             archive,
             fallback: Arc::new(fallback),
+            under_test: release.under_test,
             upstream: upstream.config(),
             cache: cache.config(),
             anonymous,

@@ -13,6 +13,7 @@ mod place;
 mod preset;
 mod release;
 mod rule;
+mod said;
 #[cfg(test)]
 mod tests;
 mod upstream;
@@ -26,11 +27,15 @@ pub use place::{Place, Port, Upstream};
 pub use preset::MOZILLA;
 pub use release::{InvalidReleaseId, ReleaseConfig, ReleaseId};
 pub use rule::{Applies, InvalidRule, ListMode, Mode, ReadMethod, RedirectStatus, Rule};
+pub use said::{NONE, Said};
 pub use upstream::{InvalidUpstream, NotMappable, S3Upstream, UnresolvedCredentials, UrlPrefix};
 pub use version::{InvalidVersion, Version};
 
 use crate::model::{BucketName, ObjectKey, Timestamp};
 use crate::sigv4::{Presign, PresignError, presign};
+
+/// A key of a release, as production names them.
+const A_RELEASE: &str = "pub/firefox/releases/999.0/SHA256SUMS";
 
 /// The rules of every bucket, and the releases that no rule may reach for.
 #[derive(Debug, Clone, Default)]
@@ -194,19 +199,53 @@ impl Fallback {
         release: ReleaseConfig,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, InvalidFallback> {
+        Self::of_rules(buckets, environment)?.with_release(release)
+    }
+
+    /// The same where the release under test is not known yet: [`Fallback::with_release`] comes before
+    /// the first decision.
+    pub fn of_rules(
+        buckets: impl IntoIterator<Item = (BucketName, Vec<Rule>)>,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, InvalidFallback> {
         let mut shared = Vec::new();
         let mut resolved = BTreeMap::new();
         for (bucket, rules) in buckets {
-            let older_than_nothing = |rule: &&Rule| rule.previous_only() && release.under_test.is_empty();
-            if let Some(rule) = rules.iter().find(older_than_nothing) {
-                let pattern = rule.pattern().to_owned();
-                return Err(InvalidFallback::NothingUnderTest { bucket, pattern });
-            }
             let rules = rules.into_iter().map(|rule| rule.resolved(&environment, &mut shared));
             let rules = rules.collect::<Result<Vec<_>, _>>()?;
             resolved.insert(bucket, rules);
         }
-        Ok(Self { rules: resolved, release })
+        Ok(Self { rules: resolved, release: ReleaseConfig::default() })
+    }
+
+    /// The same rules with these releases under test.
+    pub fn with_release(self, release: ReleaseConfig) -> Result<Self, InvalidFallback> {
+        if release.under_test.is_empty() {
+            let first = |(bucket, rules): (&BucketName, &Vec<Rule>)| {
+                let rule = rules.iter().find(|rule| rule.previous_only())?;
+                Some((bucket.clone(), rule.pattern().to_owned()))
+            };
+            if let Some((bucket, pattern)) = self.rules.iter().find_map(first) {
+                return Err(InvalidFallback::NothingUnderTest { bucket, pattern });
+            }
+        }
+        Ok(Self { release, ..self })
+    }
+
+    /// Whether nothing is under test although production has releases for clients of this stage: a
+    /// rehearsal can pass because production has the file already.
+    ///
+    /// # Panics
+    /// Never: the key is a constant that has the form of one.
+    pub fn shows_every_release(&self) -> bool {
+        let release = ObjectKey::parse(A_RELEASE).expect("it has the form of one");
+        let reads = |bucket| {
+            [ClientKind::Plain, ClientKind::Sdk].into_iter().any(|client| {
+                let decision = self.decide(bucket, &release, ReadMethod::Get, client);
+                matches!(decision, Decision::Redirect(_) | Decision::Fetch(_))
+            })
+        };
+        self.release.under_test.is_empty() && self.rules.keys().any(reads)
     }
 
     /// Decides what becomes of a read of `key`, which is not here and has no tombstone.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::glob::Share;
 use super::layout::{self, Reading};
+use super::said::NONE;
 use super::version::Version;
 
 /// A release as Ship-It names it: `firefox-83.0b3-build1`.
@@ -128,6 +129,16 @@ impl fmt::Display for ReleaseId {
     }
 }
 
+/// For messages: the names with commas between them, or `none`.
+impl fmt::Display for ReleaseConfig {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.under_test.is_empty() {
+            return formatter.write_str(NONE);
+        }
+        formatter.write_str(&self.names().join(", "))
+    }
+}
+
 impl<'de> serde::Deserialize<'de> for ReleaseId {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = <std::borrow::Cow<'_, str>>::deserialize(deserializer)?;
@@ -150,6 +161,17 @@ pub struct ReleaseConfig {
 }
 
 impl ReleaseConfig {
+    /// Reads names such as a stage keeps them.
+    pub fn parse<'name>(names: impl IntoIterator<Item = &'name str>) -> Result<Self, InvalidReleaseId> {
+        let under_test = names.into_iter().map(ReleaseId::parse).collect::<Result<_, _>>()?;
+        Ok(Self { under_test })
+    }
+
+    /// The releases by name.
+    pub fn names(&self) -> Vec<String> {
+        self.under_test.iter().map(ToString::to_string).collect()
+    }
+
     /// The first release under test that hides `key`.
     pub fn hides(&self, key: &str) -> Option<&ReleaseId> {
         if self.under_test.is_empty() {

@@ -27,7 +27,8 @@ pub struct Checkout {
     pub person: String,
     /// What for.
     pub purpose: Option<String>,
-    /// The release under test; several with commas between them.
+    /// The release under test; several with commas between them, `none` for none on purpose. What a fork is
+    /// not told is that of the stage it is forked from, or else what the snapshot holds.
     pub release: Option<String>,
     /// Its template's name.
     pub template_name: String,
@@ -105,6 +106,8 @@ pub enum Unplannable {
     FromItself(StageName),
 }
 
+/// What is said where nothing is under test on purpose: `[release] under_test`.
+const NO_RELEASE: &str = "none";
 /// The image of a template that names none.
 pub(super) const IMAGE: &str = "understudy:latest";
 /// The port of every store, in its container.
@@ -346,7 +349,7 @@ impl Checkout {
             ("secret_access_key", self.secret_key.expose().to_owned()),
             ("region", REGION.to_owned()),
             ("stage", self.name.to_string()),
-            ("release", self.release.clone().unwrap_or_default()),
+            ("release", self.release.clone().filter(|release| release != NO_RELEASE).unwrap_or_default()),
             ("person", self.person.clone()),
         ])
     }

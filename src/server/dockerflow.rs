@@ -5,6 +5,7 @@
 use http::{Method, StatusCode, header};
 use serde_json::{Map, Value, json};
 
+use crate::fallback::ReleaseConfig;
 use crate::protocol::body::ResponseBody;
 use crate::protocol::request::Response;
 use crate::store::{Damage, Illness};
@@ -83,6 +84,7 @@ impl Dockerflow {
         }
         let damage = self.view.store().damage();
         let (status, text) = heartbeat(store.err().as_ref(), &damage, &self.view.upstream().health());
+        let text = with_release(text, self.view.fallback().release());
         document(status, text.to_string())
     }
 }
@@ -128,6 +130,12 @@ fn heartbeat(store: Option<&Illness>, damage: &Damage, upstreams: &[Health]) -> 
     (code, json!({ "status": status, "checks": checks, "details": details }))
 }
 
+/// The same with what is under test, which is no secret: whoever may ask can see what is hidden.
+fn with_release(mut text: Value, release: &ReleaseConfig) -> Value {
+    text["under_test"] = json!(release.names());
+    text
+}
+
 /// What was known when this was compiled.
 fn compiled_version() -> Value {
     json!({
@@ -153,7 +161,8 @@ mod tests {
     use http::StatusCode;
     use serde_json::json;
 
-    use super::heartbeat;
+    use super::{heartbeat, with_release};
+    use crate::fallback::ReleaseConfig;
     use crate::store::{Damage, Illness};
     use crate::upstream::Health;
 
@@ -195,5 +204,15 @@ mod tests {
         assert_eq!((status, &text["status"]), (StatusCode::OK, &json!("warning")));
         assert_eq!(text["checks"]["blobs"], "warning");
         assert_eq!(text["details"]["blobs"]["messages"][0], "aa has other bytes than were written");
+    }
+
+    #[test]
+    fn a_heartbeat_names_what_is_under_test() {
+        let text = |names: &[&str]| {
+            let release = ReleaseConfig::parse(names.iter().copied()).expect("releases");
+            with_release(heartbeat(None, &Damage::default(), &[]).1, &release)
+        };
+        assert_eq!(text(&["firefox-83.0-build1"])["under_test"], json!(["firefox-83.0-build1"]));
+        assert_eq!(text(&[])["under_test"], json!([]));
     }
 }

@@ -58,6 +58,7 @@ kinds! {
     DropInventory = "drop_inventory",
     KeepCrawl = "keep_crawl",
     AddTally = "add_tally",
+    SetUnderTest = "set_under_test",
     PrepareRestore = "prepare_restore",
     Restore = "restore",
     Sweep = "sweep",

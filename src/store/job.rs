@@ -17,6 +17,7 @@ use super::object::{
     self, CacheObject, Cached, Composition, CopyObject, DeleteObject, Deleted, Eviction, Object, ObjectRef,
     PutObject, SetDigests, UpdateObject,
 };
+use super::setting;
 use super::snapshot::{Prepared, Step, restore, step};
 use super::sweep::Swept;
 use super::tally::Tally;
@@ -69,6 +70,8 @@ pub(super) enum Job {
     DropInventory(BucketName, String, Reply<Dropped>),
     KeepCrawl(Box<CrawlStep>, Reply<Crawl>),
     AddTally(Tally, Reply<()>),
+    /// Keeps the names of the releases under test.
+    SetUnderTest(Vec<String>, Reply<()>),
     /// Does some of what a restore needs to have been done; answers with a number that was never used.
     PrepareRestore(Step, Reply<u64>),
     /// Goes back to a snapshot.
@@ -205,6 +208,9 @@ impl Job {
                 change.gather(tally);
                 Ok(())
             })),
+            Self::SetUnderTest(names, reply) => {
+                Answer::Nothing(run.held(reply, |change| setting::set_under_test(change, &names)))
+            }
             Self::PrepareRestore(work @ Step::Contents(..), reply) => {
                 Answer::Number(run.held_alone(reply, |change| step(change, work)))
             }

@@ -15,6 +15,7 @@ pub(super) const STEPS: &[&str] = &[
     include_str!("../../schema/0005_tally.sql"),
     include_str!("../../schema/0006_identity.sql"),
     include_str!("../../schema/0007_what_is_gone.sql"),
+    include_str!("../../schema/0008_stage_setting.sql"),
 ];
 
 /// Applies the steps that an index does not have yet, each in a transaction of its own.

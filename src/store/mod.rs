@@ -38,6 +38,7 @@ mod row;
 mod scan;
 mod scrub;
 mod search;
+mod setting;
 mod shared;
 mod snapshot;
 mod spool;

@@ -34,6 +34,13 @@ statements! {
     KNOWS_NAME = "SELECT 1 FROM run WHERE name = substr(?1, 1, 16) AND last >= ?1";
     WRITE_SEQUENCE = "UPDATE counter SET value = ?1 WHERE name = 'sequence'";
 
+    // What the stage was told.
+    READ_STAGE_SETTING = "SELECT value FROM stage_setting WHERE name = ?1";
+    WRITE_STAGE_SETTING = "
+        INSERT INTO stage_setting (name, value) VALUES (?1, ?2)
+        ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    DELETE_STAGE_SETTING = "DELETE FROM stage_setting WHERE name = ?1";
+
     // The tally. A count stays at the largest number there is: past it, no group could be committed.
     BEGIN_TALLY = "INSERT OR IGNORE INTO tally_begin (id, since_ms) VALUES (1, ?1)";
     TALLY_BEGIN = "SELECT since_ms FROM tally_begin WHERE id = 1";

@@ -14,7 +14,7 @@ use crate::cli::failure::{Failure, complain};
 use crate::cli::{json_text, plain, print};
 use crate::clock::Clock;
 use crate::config::{Environment, Span};
-use crate::fallback::ReleaseId;
+use crate::fallback::{NONE, ReleaseId};
 use crate::library::engine::{Engine, Error};
 use crate::library::{BUILT_IN, Catalogue, Checkout, Maker, Plan, Secrets, Source, Template};
 use crate::model::Timestamp;
@@ -28,7 +28,8 @@ leaves a half-made stage, which `understudy library doctor --fix` clears away.
 Examples:
   understudy library checkout nick-83 --release firefox-83.0b3-build1      and 83.0b4 after it
   understudy library checkout nick-85 --release firefox-85.0-build1 --release devedition-86.0b1-build1
-  understudy library checkout nick-84 --from nick-83@after-83 --due 3d --purpose \"partials of 84\"
+  understudy library checkout nick-84 --from nick-83@after-83 --release firefox-84.0-build1 --due 3d
+  understudy library checkout again-83 --from nick-83@checkout --purpose \"83.0b3 once more\"
   eval \"$(understudy library env nick-83)\" && aws s3 ls")]
 pub(in crate::cli) struct Arguments {
     #[command(flatten)]
@@ -42,8 +43,8 @@ pub(in crate::cli) struct Arguments {
     /// How long it is kept [default: what the template says, else 7d]
     #[arg(long, value_name = "TIME")]
     due: Option<Span>,
-    /// The release under test: neither it nor anything newer of its product is read from production;
-    /// may be repeated
+    /// The release under test: neither it nor anything newer of its product is read from production; may
+    /// be repeated; none for none [default: that of the stage that it is forked from]
     #[arg(long = "release", value_name = "RELEASE")]
     releases: Vec<String>,
     /// A template of the catalogue, or a snapshot of a stage to fork [default: the catalogue's]
@@ -72,9 +73,7 @@ const DUE: Duration = Duration::from_hours(7 * 24);
 /// Checks a stage out.
 pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Result<ExitCode, Failure> {
     let catalogue = catalogue(arguments, environment)?;
-    for release in &arguments.releases {
-        ReleaseId::parse(release).map_err(|error| Failure::Usage(format!("--release: {error}")))?;
-    }
+    check_releases(&arguments.releases)?;
     let loan = with(environment, async |engine| {
         let inventory = engine.inventory().await?;
         if let Some(taken) = inventory.loan(&arguments.named.name) {
@@ -97,6 +96,16 @@ pub(super) fn run(arguments: &Arguments, environment: &Environment) -> Result<Ex
     warn_of_address(&loan);
     print(&if arguments.json { json_text(&Told::of(&loan, Clock::System.now())) } else { welcome(&loan) })?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn check_releases(releases: &[String]) -> Result<(), Failure> {
+    if releases == [NONE] {
+        return Ok(());
+    }
+    for release in releases {
+        ReleaseId::parse(release).map_err(|error| Failure::Usage(format!("--release: {error}")))?;
+    }
+    Ok(())
 }
 
 /// Somebody else may have taken the name since we looked.
@@ -154,7 +163,7 @@ fn plan(
     inventory: &Inventory,
     environment: &Environment,
 ) -> Result<Plan, Failure> {
-    let (template_name, template, source) = origin(arguments, catalogue, inventory)?;
+    let Origin { template_name, template, source, release } = origin(arguments, catalogue, inventory)?;
     let now = Clock::System.now();
     let span = arguments.due.or(template.due).map_or(DUE, Span::duration);
     let user = variable(environment, &["USER", "LOGNAME"])
@@ -168,7 +177,7 @@ fn plan(
         name: arguments.named.name.clone(),
         person: arguments.person.clone().unwrap_or_else(|| user.clone()),
         purpose: arguments.purpose.clone(),
-        release: (!arguments.releases.is_empty()).then(|| arguments.releases.join(",")),
+        release: (!arguments.releases.is_empty()).then(|| arguments.releases.join(",")).or(release),
         template_name,
         template,
         source,
@@ -187,30 +196,36 @@ fn plan(
     checkout.plan().map_err(|error| Failure::Usage(error.to_string()))
 }
 
+/// What a stage is made of.
+struct Origin {
+    template_name: String,
+    template: Template,
+    source: Source,
+    /// What is under test in the stage that it is forked from.
+    release: Option<String>,
+}
+
 /// The template, and what the stage is filled with.
-fn origin(
-    arguments: &Arguments,
-    catalogue: &Catalogue,
-    inventory: &Inventory,
-) -> Result<(String, Template, Source), Failure> {
+fn origin(arguments: &Arguments, catalogue: &Catalogue, inventory: &Inventory) -> Result<Origin, Failure> {
     let named = arguments.from.as_ref().unwrap_or(&catalogue.default);
-    let (template, source) = match named.split_once('@') {
-        None => (named.clone(), Source::Template),
+    let (template_name, source, release) = match named.split_once('@') {
+        None => (named.clone(), Source::Template, None),
         Some((stage, snapshot)) => {
             let stage =
                 StageName::parse(stage).map_err(|error| Failure::Usage(format!("--from: {error}")))?;
             let held = super::lookup::held(inventory, &stage)?;
-            (held.lease.template, Source::Fork { stage, snapshot: snapshot.to_owned() })
+            let source = Source::Fork { stage, snapshot: snapshot.to_owned() };
+            (held.lease.template, source, held.lease.release)
         }
     };
-    let found = catalogue.templates.get(&template).cloned().ok_or_else(|| {
+    let template = catalogue.templates.get(&template_name).cloned().ok_or_else(|| {
         let known: Vec<_> = catalogue.templates.keys().map(String::as_str).collect();
         let others = format!("there are {}", known.join(", "));
         Failure::Usage(format!(
-            "the catalogue has no template {template:?} ({others}); a stage's snapshot is written STAGE@SNAPSHOT"
+            "the catalogue has no template {template_name:?} ({others}); a stage's snapshot is written STAGE@SNAPSHOT"
         ))
     })?;
-    Ok((template, found, source))
+    Ok(Origin { template_name, template, source, release })
 }
 
 fn variable<'environment>(

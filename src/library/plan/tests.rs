@@ -195,3 +195,20 @@ fn a_stage_is_not_called_as_one_of_its_companions() {
     let taken = Checkout { name: name("balrog"), ..checkout(FULL, "a") };
     assert_eq!(taken.plan(), Err(Unplannable::NameTaken(name("balrog"))));
 }
+
+#[test]
+fn nothing_is_said_of_a_release_that_nobody_named() {
+    for (release, expected, companions) in [
+        (None, None, ""),
+        (Some("none"), Some("none"), ""),
+        (Some("firefox-83.0"), Some("firefox-83.0"), "firefox-83.0"),
+    ] {
+        let mut checkout = checkout(FULL, "a");
+        checkout.release = release.map(str::to_owned);
+        let plan = checkout.plan().expect("a plan");
+        // An empty variable would say nothing; without any, a fork has what its snapshot holds.
+        assert_eq!(variable(container(&plan, "understudy-one"), "UNDERSTUDY_UNDER_TEST"), expected);
+        assert_eq!(variable(container(&plan, "understudy-one.balrog"), "R"), Some(companions));
+        assert_eq!(plan.lease.release.as_deref(), expected);
+    }
+}

@@ -40,6 +40,7 @@ impl Job {
             Self::DropInventory(..) => Kind::DropInventory,
             Self::KeepCrawl(..) => Kind::KeepCrawl,
             Self::AddTally(..) => Kind::AddTally,
+            Self::SetUnderTest(..) => Kind::SetUnderTest,
             Self::PrepareRestore(..) => Kind::PrepareRestore,
             Self::Restore(..) => Kind::Restore,
             Self::Sweep(..) => Kind::Sweep,
@@ -67,7 +68,7 @@ impl Job {
             Self::PutPart(..) => upload::PART_ROWS,
             Self::CopyPart(copied, _) => copied.rows(),
             Self::CompleteUpload(completion, _) => completion.rows(),
-            Self::BeginContent(..) | Self::Touch(..) => 1,
+            Self::BeginContent(..) | Self::SetUnderTest(..) | Self::Touch(..) => 1,
             Self::AddToContent(addition, _) => addition.rows(),
             Self::AddInventory(_, rows, _) => rows.len() * 2 + 4,
             Self::KeepImport(step, _) if step.taken.is_some() => usize::MAX,
@@ -118,6 +119,7 @@ impl Job {
             | Self::BeginImport(..)
             | Self::DropInventory(..)
             | Self::AddTally(..)
+            | Self::SetUnderTest(..)
             | Self::Restore(..)
             | Self::Sweep(..)
             | Self::Touch(..)

@@ -40,8 +40,19 @@ const REPLACED: [&str; 7] =
 pub(in crate::store) fn tables() -> Vec<&'static str> {
     // The counter goes on, as does the tally: a receipt tells what was done, also what was taken back.
     // Garbage is the present's, and the present says nothing of itself.
-    // Which index it is and who made its files is not a part of any state.
-    let others = ["inventory", "counter", "garbage", "snapshot", "tally", "tally_begin", "identity", "run"];
+    // Which index it is and who made its files is not a part of any state. What the stage was told stays:
+    // the release under test is hidden as before, whatever content comes back.
+    let others = [
+        "inventory",
+        "counter",
+        "garbage",
+        "snapshot",
+        "tally",
+        "tally_begin",
+        "identity",
+        "run",
+        "stage_setting",
+    ];
     super::prepare::tables().chain(REPLACED).chain(others).collect()
 }
 

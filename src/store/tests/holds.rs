@@ -86,6 +86,10 @@ async fn do_much(fixture: &Fixture, kind: Kind) {
         Kind::AbortUpload => abort_many(fixture).await,
         Kind::DeleteBucket => delete_bucket_many(fixture).await,
         Kind::AddInventory | Kind::KeepImport => import_many(fixture).await,
+        Kind::SetUnderTest => {
+            let names = (0..100).map(|number| format!("firefox-{number}.0")).collect();
+            fixture.store.set_under_test(names).await.expect("kept");
+        }
         Kind::Sweep => sweep_all(fixture).await,
         // Of one size, no job, or administrative: these are not compared with the bound.
         Kind::CreateBucket

@@ -17,6 +17,7 @@ mod objects;
 mod plans;
 mod scans;
 mod sessions;
+mod setting;
 mod snapshot_damage;
 mod snapshot_meanwhile;
 mod snapshot_model;
