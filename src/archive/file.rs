@@ -204,7 +204,7 @@ impl Call<'_> {
     }
 
     fn decide<'a>(&'a self, bucket: &BucketName, key: &'a ObjectKey) -> Decision<'a> {
-        self.service.view.fallback().decide(bucket, key, self.method, self.client())
+        self.service.view.fallback().decide(bucket, key, self.method, self.context.asker(self.client()))
     }
 
     /// Nobody signs here, but an SDK may have been pointed at a path.

@@ -15,7 +15,7 @@ use super::grammar::{Anonymous, Grammar, ServerTable};
 use super::layer::{Effective, Entry, Place, entries};
 use super::listen::Listen;
 use super::origin::Origin;
-use crate::fallback::{self, Fallback};
+use crate::fallback::{self, Fallback, OwnNames};
 use crate::model::{BucketName, Credential, Grant, HostName};
 use crate::protocol::browser;
 use crate::{archive, protocol, s3, server, store, upstream, view};
@@ -96,8 +96,10 @@ impl Settings {
             buckets.push(bucket.name.clone());
             rules.push((bucket.name, bucket.fallback));
         }
-        let fallback = Fallback::new(rules, release, |name| environment.get(name).cloned())?;
         let archive = if archive.is_empty() { vec![archive::Config::default()] } else { archive };
+        let aliases = archive.iter().flat_map(archive::Config::hosts).cloned();
+        let fallback = Fallback::new(rules, release, |name| environment.get(name).cloned())?
+            .of_stage(OwnNames::new(texts(&server.hosts), aliases));
         let names = browser::Names {
             strict: !server.hosts.is_empty(),
             hosts: archive

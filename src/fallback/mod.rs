@@ -9,6 +9,7 @@
 mod glob;
 pub mod layout;
 mod listed;
+mod own;
 mod place;
 mod preset;
 mod release;
@@ -22,6 +23,7 @@ mod written;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use own::{Asker, OwnNames, Reached};
 pub use place::{Place, Port, Upstream};
 pub use preset::MOZILLA;
 pub use release::{InvalidReleaseId, ReleaseConfig, ReleaseId};
@@ -37,6 +39,7 @@ use crate::sigv4::{Presign, PresignError, presign};
 pub struct Fallback {
     rules: BTreeMap<BucketName, Vec<Rule>>,
     release: ReleaseConfig,
+    own: OwnNames,
 }
 
 /// What becomes of a read of a key that is not here.
@@ -82,6 +85,8 @@ pub struct Fetch<'a> {
     pub upstream: &'a Arc<Upstream>,
     /// Whether what was fetched is kept: `cache`.
     pub keep: bool,
+    /// Whether the rule redirects, but would lead this client back to the stage.
+    pub leads_back: bool,
 }
 
 /// Who asks, as far as rules tell clients apart.
@@ -206,17 +211,26 @@ impl Fallback {
             let rules = rules.collect::<Result<Vec<_>, _>>()?;
             resolved.insert(bucket, rules);
         }
-        Ok(Self { rules: resolved, release })
+        Ok(Self { rules: resolved, release, own: OwnNames::default() })
+    }
+
+    /// The same for a stage of these names, to which no redirect leads back.
+    #[must_use]
+    pub fn of_stage(self, own: OwnNames) -> Self {
+        Self { own, ..self }
     }
 
     /// Decides what becomes of a read of `key`, which is not here and has no tombstone.
-    pub fn decide<'a>(
+    ///
+    /// A redirect that would come back is no answer: what it leads to is fetched instead.
+    pub fn decide<'a, 'r>(
         &'a self,
         bucket: &BucketName,
         key: &'a ObjectKey,
         method: ReadMethod,
-        client: ClientKind,
+        asker: impl Into<Asker<'r>>,
     ) -> Decision<'a> {
+        let Asker { client, reached } = asker.into();
         if self.rules(bucket).is_empty() {
             return Decision::NoRule;
         }
@@ -224,11 +238,17 @@ impl Fallback {
             return Decision::UnderTest { release };
         }
         let applies = |rule: &Rule| rule.applies(key.as_str(), method, client) == Applies::Yes;
-        match self.named_rules(bucket).find(|(_, rule)| applies(rule)) {
+        let decision = match self.named_rules(bucket).find(|(_, rule)| applies(rule)) {
             None => Decision::NoRule,
             Some((name, rule)) => {
                 rule.decide(name, key, (method, client), || self.release.is_previous(key.as_str()))
             }
+        };
+        match decision {
+            Decision::Redirect(Redirect { rule, upstream, .. }) if self.own.lead_back(upstream, reached) => {
+                Decision::Fetch(Fetch { rule, upstream, keep: false, leads_back: true })
+            }
+            decision => decision,
         }
     }
 

@@ -223,7 +223,7 @@ impl Rule {
         // Whoever follows it or fetches it: what has no address has no answer.
         let Ok(url) = answer.upstream.object_url(key) else { return Decision::NotMappable { rule } };
         let upstream = &answer.upstream;
-        let fetch = |keep| Decision::Fetch(Fetch { rule, upstream, keep });
+        let fetch = |keep| Decision::Fetch(Fetch { rule, upstream, keep, leads_back: false });
         let send = |sending: &Sending| {
             let target = match (sending.signed_for, upstream.place().bucket()) {
                 (Some(expires), Some(upstream)) => Target::Presigned { upstream, key, method, expires },
@@ -250,7 +250,7 @@ impl Rule {
         let Some(answer) = self.answer() else { return Ok(None) };
         answer.upstream.object_url(key)?;
         let keep = self.mode() == Mode::Cache;
-        Ok(Some(Fetch { rule, upstream: &answer.upstream, keep }))
+        Ok(Some(Fetch { rule, upstream: &answer.upstream, keep, leads_back: false }))
     }
 
     /// With the key pair that it refers to, and with the one of `shared` that equals its upstream.

@@ -44,7 +44,8 @@ struct Inner {
 impl Client {
     /// Puts a client together. Nothing is connected before the first request.
     pub fn new(config: Config, clock: Clock) -> Result<Self, io::Error> {
-        let connector = Connector::new(config.connect_timeout, config.ca_file.as_deref())?;
+        let connector =
+            Connector::new(config.connect_timeout, config.ca_file.as_deref(), config.names.clone())?;
         let idle_max = config.connections_max + config.head_connections_max + config.list_connections_max;
         let http = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())

@@ -28,7 +28,7 @@ impl View {
     /// The imported index comes before any call: what it says is missing is absent, in every mode,
     /// and a HEAD of what it has is answered from it.
     pub async fn miss<'a>(&'a self, miss: Miss<'a>) -> Result<Reply<'a>, Error> {
-        let decision = self.0.fallback.decide(miss.bucket, miss.key, miss.method, miss.client);
+        let decision = self.0.fallback.decide(miss.bucket, miss.key, miss.method, miss.asker);
         if !is_elsewhere(&decision) {
             return Ok(Reply::Absent(decision));
         }

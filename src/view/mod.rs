@@ -33,7 +33,7 @@ pub use turn::Turn;
 use self::flights::Flights;
 use self::keep::Keeper;
 use crate::clock::Clock;
-use crate::fallback::{ClientKind, Decision, Fallback, ReadMethod, Redirect};
+use crate::fallback::{Asker, Decision, Fallback, ReadMethod, Redirect};
 use crate::model::{BucketName, ConditionFailed, ObjectKey, VersionId};
 use crate::store::{self, Lookup, Object, Origin, Store};
 use crate::upstream::{self, Answer, Hops, Remote};
@@ -86,8 +86,8 @@ pub struct Miss<'a> {
     pub key: &'a ObjectKey,
     /// GET or HEAD.
     pub method: ReadMethod,
-    /// Who asks.
-    pub client: ClientKind,
+    /// Who asks, and where the stage was found.
+    pub asker: Asker<'a>,
     /// The client's headers: range and conditions count.
     pub headers: &'a HeaderMap,
     /// Which stages asked us.
