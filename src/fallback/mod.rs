@@ -27,7 +27,7 @@ pub use own::{Asker, OwnNames, Reached};
 pub use place::{Place, Port, Upstream};
 pub use preset::MOZILLA;
 pub use release::{InvalidReleaseId, ReleaseConfig, ReleaseId};
-pub use rule::{Applies, InvalidRule, ListMode, Mode, ReadMethod, RedirectStatus, Rule};
+pub use rule::{Applies, InvalidRule, ListMode, Mode, Offline, ReadMethod, RedirectStatus, Rule};
 pub use upstream::{InvalidUpstream, NotMappable, S3Upstream, UnresolvedCredentials, UrlPrefix};
 pub use version::{InvalidVersion, Version};
 
@@ -87,6 +87,8 @@ pub struct Fetch<'a> {
     pub keep: bool,
     /// Whether the rule redirects, but would lead this client back to the stage.
     pub leads_back: bool,
+    /// What a writer is told while upstream does not answer.
+    pub offline: Offline,
 }
 
 /// Who asks, as far as rules tell clients apart.
@@ -141,6 +143,8 @@ pub struct Redirect<'a> {
     pub probe: Option<&'a Arc<Upstream>>,
     /// The address, to be signed or not.
     pub target: Target<'a>,
+    /// What a writer is told while upstream, which is to be asked, does not answer.
+    pub offline: Offline,
 }
 
 /// The address of a redirect.
@@ -245,8 +249,10 @@ impl Fallback {
             }
         };
         match decision {
-            Decision::Redirect(Redirect { rule, upstream, .. }) if self.own.lead_back(upstream, reached) => {
-                Decision::Fetch(Fetch { rule, upstream, keep: false, leads_back: true })
+            Decision::Redirect(Redirect { rule, upstream, offline, .. })
+                if self.own.lead_back(upstream, reached) =>
+            {
+                Decision::Fetch(Fetch { rule, upstream, keep: false, leads_back: true, offline })
             }
             decision => decision,
         }

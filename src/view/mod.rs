@@ -11,6 +11,7 @@ mod flights;
 mod keep;
 mod listing;
 mod miss;
+mod offline;
 mod reader;
 mod remote;
 #[cfg(test)]
@@ -92,6 +93,8 @@ pub struct Miss<'a> {
     pub headers: &'a HeaderMap,
     /// Which stages asked us.
     pub hops: &'a Hops,
+    /// Whether who asks may write the key, and so may want to know whether it must.
+    pub may_write: bool,
 }
 
 /// What becomes of a miss.

@@ -126,7 +126,15 @@ impl Fixture {
         let (bucket, key) = (bucket(), key(name));
         let client = ClientKind::Plain;
         let hops = Hops::default();
-        let miss = Miss { bucket: &bucket, key: &key, method, asker: client.into(), headers, hops: &hops };
+        let miss = Miss {
+            bucket: &bucket,
+            key: &key,
+            method,
+            asker: client.into(),
+            headers,
+            hops: &hops,
+            may_write: false,
+        };
         Ok(match self.view.miss(miss).await? {
             Reply::Absent(_) => Got::Absent,
             Reply::Redirect(redirect) => {
