@@ -55,7 +55,7 @@ mod tests {
         for time in [UNIX_EPOCH, UNIX_EPOCH + Duration::from_nanos(1), UNIX_EPOCH + 1_795_209_619 * second] {
             assert_eq!(check(time), Ok(()), "{time:?}");
         }
-        for time in [UNIX_EPOCH - second, UNIX_EPOCH + Duration::from_secs(253_402_300_800)] {
+        for time in [UNIX_EPOCH - second, UNIX_EPOCH + Duration::from_hours(70_389_528)] {
             assert_eq!(check(time), Err(ClockOutOfRange), "{time:?}");
         }
     }

@@ -44,7 +44,9 @@ fn blob_of(server: &Server, key: &str, body: &[u8]) -> PathBuf {
 }
 
 /// The ways in which a file can be lost.
-const LOSSES: [(&str, fn(&Path)); 3] = [
+type Loss = (&'static str, fn(&Path));
+
+const LOSSES: [Loss; 3] = [
     ("gone", |path| fs::remove_file(path).expect("removed")),
     ("cut", |path| {
         File::options().write(true).open(path).and_then(|file| file.set_len(1000)).expect("cut");
@@ -114,7 +116,13 @@ fn put_parts(server: &Server, key: &str, parts: usize) {
         let head = format!("PUT /stage/{key}?partNumber={number}&uploadId={id} HTTP/1.1\r\n");
         let answer = exchange(server.address(), &head, &vec![b'x'; 5 << 20]).expect("an answer");
         let etag = answer.header("etag").expect("a tag").replace('"', "&quot;");
-        document += &format!("<Part><PartNumber>{number}</PartNumber><ETag>{etag}</ETag></Part>");
+        document.extend([
+            "<Part><PartNumber>",
+            &number.to_string(),
+            "</PartNumber><ETag>",
+            &etag,
+            "</ETag></Part>",
+        ]);
     }
     document += "</CompleteMultipartUpload>";
     let head = format!("POST /stage/{key}?uploadId={id} HTTP/1.1\r\n");

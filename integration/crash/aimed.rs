@@ -42,6 +42,7 @@ pub(crate) struct Aim {
     /// What the server acknowledged last.
     pub(crate) acknowledged: Option<Made>,
     /// What it may be instead, as the last request was not answered or may have been taken back.
+    #[expect(clippy::option_option, reason = "nothing was asked, or that nothing be there, or this")]
     pub(crate) asked: Option<Option<Made>>,
 }
 
@@ -188,7 +189,7 @@ impl Aim {
             let got = (answer.status, answer.body.len(), answer.header("etag"));
             panic!("{when}: {} is {got:?}, and may be one of {states:?}", self.key());
         };
-        self.acknowledged = state.clone();
+        self.acknowledged.clone_from(state);
     }
 }
 

@@ -35,8 +35,10 @@ pub(crate) fn sow(address: SocketAddr) {
 
 /// Deletes all of it in one request.
 pub(crate) fn clear(address: SocketAddr) {
-    let objects: String =
-        (0..OBJECTS).map(|number| format!("<Object><Key>field/{number}</Key></Object>")).collect();
+    let objects: String = (0..OBJECTS)
+        .map(|number| format!("<Object><Key>field/{number}</Key></Object>"))
+        .collect::<Vec<_>>()
+        .concat();
     let body = format!("<Delete><Quiet>true</Quiet>{objects}</Delete>");
     let digest = format!("Content-MD5: {}\r\n", BASE64_STANDARD.encode(Md5::digest(&body)));
     let mut connection = Connection::open(address);

@@ -92,12 +92,11 @@ pub(super) async fn step(store: &Store, on: ScrubOn) -> Result<Response, Refusal
     if on.rate == 0 {
         return Err(Refusal::Malformed("rate is the bytes a second that are read, at least 1".to_owned()));
     }
-    let totals = match &on.from {
-        Some(_) => None,
-        None => {
-            let (blobs, bytes) = store.scrub_totals().await?;
-            Some(ScrubTotals { blobs, bytes })
-        }
+    let totals = if on.from.is_none() {
+        let (blobs, bytes) = store.scrub_totals().await?;
+        Some(ScrubTotals { blobs, bytes })
+    } else {
+        None
     };
     let from = on.from.map(|from| store::ScrubPosition { snapshot: from.snapshot, after: from.after });
     let done = store.scrub(from.unwrap_or_default(), on.rate).await?;

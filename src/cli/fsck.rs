@@ -19,6 +19,7 @@ use crate::store::fsck::{
 
 /// The arguments of `fsck`.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(after_help = "\
 Exit code: 0 clean, 1 something was found (and repaired, with --repair), 2 could not run.
 

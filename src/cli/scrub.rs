@@ -123,12 +123,13 @@ impl Teller {
 }
 
 fn text(report: &Report) -> String {
+    use std::fmt::Write as _;
     let mut text = String::new();
     for found in &report.findings {
         let snapshot = found.snapshot.as_ref().map_or_else(String::new, |name| format!("snapshot {name}: "));
-        text += &format!("{snapshot}{}\n", super::plain(&found.message));
+        let _fits = writeln!(text, "{snapshot}{}", super::plain(&found.message));
         for object in &found.objects {
-            text += &format!("  needed by {}/{}\n", object.bucket, super::plain(&object.key));
+            let _fits = writeln!(text, "  needed by {}/{}", object.bucket, super::plain(&object.key));
         }
     }
     let read = format!("{} blobs, {} read", HumanCount(report.blobs), HumanBytes(report.bytes));

@@ -29,6 +29,12 @@ use crate::view::{View, as_object, generation_of};
 /// How often something is tried again that others got in the way of.
 pub(super) const ATTEMPTS: usize = 8;
 
+/// Checks the conditions of a source that is here.
+pub(super) fn check_source(source: &Object, conditions: &WriteConditions) -> Result<(), Error> {
+    let conditions = as_kept_conditions(source, conditions.clone());
+    conditions.check(Some(&source.state())).map_err(source_condition)
+}
+
 /// What is under a key here.
 pub(super) enum Found {
     /// An object and its bytes.
@@ -164,12 +170,6 @@ impl Call<'_> {
             if_metageneration_not_match: self.number("ifSourceMetagenerationNotMatch")?,
             ..WriteConditions::default()
         })
-    }
-
-    /// Checks the conditions of a source that is here.
-    pub(super) fn check_source(&self, source: &Object, conditions: &WriteConditions) -> Result<(), Error> {
-        let conditions = as_kept_conditions(source, conditions.clone());
-        conditions.check(Some(&source.state())).map_err(source_condition)
     }
 
     /// An object and its bytes; with a generation, that one and no other.

@@ -55,13 +55,32 @@ impl Scope {
     /// What an operation needs.
     pub(super) fn needed(operation: &Operation) -> Option<Self> {
         match operation {
-            Operation::Batch | Operation::Token => None,
-            // The id of an upload session is what lets its holder go on.
-            Operation::ContinueUpload(_) | Operation::CancelUpload(_) => None,
+            // Each request of a batch is judged by itself; the id of an upload session is what lets its
+            // holder go on.
+            Operation::Batch
+            | Operation::Token
+            | Operation::ContinueUpload(_)
+            | Operation::CancelUpload(_) => None,
             Operation::PatchBucket(_) | Operation::PatchObject(_) | Operation::UpdateObject(_) => {
                 Some(Self::FullControl)
             }
-            other => Some(if other.reads() { Self::ReadOnly } else { Self::ReadWrite }),
+            Operation::ListBuckets
+            | Operation::InsertBucket
+            | Operation::GetBucket(_)
+            | Operation::DeleteBucket(_)
+            | Operation::GetStorageLayout(_)
+            | Operation::TestIamPermissions(_)
+            | Operation::ListObjects(_)
+            | Operation::GetObject(_)
+            | Operation::Download(_)
+            | Operation::DeleteObject(_)
+            | Operation::ComposeObject(_)
+            | Operation::CopyObject(..)
+            | Operation::RewriteObject(..)
+            | Operation::MoveObject(..)
+            | Operation::InsertObject(_) => {
+                Some(if operation.reads() { Self::ReadOnly } else { Self::ReadWrite })
+            }
         }
     }
 }

@@ -257,6 +257,7 @@ async fn grants_decide_by_name_and_the_anonymous_are_asked_who_they_are() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 async fn refusals_have_googles_reasons() {
     let fixture = Fixture::open().await;
     let multipart = [("content-type", "multipart/related; boundary=b")];

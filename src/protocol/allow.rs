@@ -13,6 +13,9 @@ const METHODS: [Method; 6] =
     [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 
 /// Adds `Allow` to a 405 that has none. `is_known` is asked about every method but the refused one.
+///
+/// # Panics
+/// Never: names of methods are visible ASCII.
 pub fn write(response: &mut Response, refused: &Method, is_known: impl Fn(&Method) -> bool) {
     let headers = response.headers();
     if response.status() != StatusCode::METHOD_NOT_ALLOWED || headers.contains_key(header::ALLOW) {

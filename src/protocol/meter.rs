@@ -112,7 +112,7 @@ impl Default for Inner {
         });
         let (requests, tally) = (Family::default(), Mutex::default());
         let connections = Connections::default();
-        Self { connections, requests, received, sent, durations, aborted, tally, of_faces }
+        Self { requests, received, sent, durations, aborted, connections, tally, of_faces }
     }
 }
 

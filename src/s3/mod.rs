@@ -143,9 +143,8 @@ impl Service {
             chosen = Operation::find(&parts.method, &target, &query, &parts.headers)?;
             outcome.operation = chosen.operation.name();
         }
-        conditions::as_http_dates(&mut parts.headers, context.now);
         let operation = chosen.operation;
-        let call = Call {
+        let mut call = Call {
             service: self,
             context,
             identity,
@@ -163,6 +162,7 @@ impl Service {
             call.check_expected_owner("x-amz-expected-bucket-owner", bucket)?;
         }
         header::check(operation, &call.headers)?;
+        conditions::as_http_dates(&mut call.headers, context.now);
         op::run(operation, target, call).await
     }
 

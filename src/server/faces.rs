@@ -130,7 +130,12 @@ impl Faces {
         let face = match select(address, archive_hosts) {
             // A stored page that runs scripts must not share its origin with the stage's own pages.
             Face::Admin if website => Face::Reserved,
-            face => face,
+            face @ (Face::S3
+            | Face::Archive
+            | Face::Dockerflow(_)
+            | Face::Gcs
+            | Face::Admin
+            | Face::Reserved) => face,
         };
         let asked = Asked {
             context: &context,

@@ -201,7 +201,7 @@ async fn stopping_cuts_off_what_takes_longer_than_allowed() {
 async fn at_the_cap_the_connection_that_was_idle_longest_makes_room() {
     let server = Running::start(limits(|limits| limits.connections_max = 1), hello).await;
     let mut kept = Vec::new();
-    for _ in 0..1 + 2 * super::crowd::spare(1) {
+    for _ in 0..=(2 * super::crowd::spare(1)) {
         let mut stream = server.connect().await;
         stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.expect("sent");
         answer(&mut stream, "hello").await;

@@ -33,7 +33,7 @@ impl Lock {
             Ok(false) => return Err(locked(root, File::open(&path).ok())),
             // NFS locks no folders.
             Err(error) => {
-                tracing::debug!(folder = %root.display(), %error, "the folder itself cannot be locked")
+                tracing::debug!(folder = %root.display(), %error, "the folder itself cannot be locked");
             }
         }
         let mut file = OpenOptions::new()

@@ -146,8 +146,8 @@ pub(super) async fn step(
     let mut done = Scrubbed::default();
     loop {
         let from = at.clone();
-        let page = blocking(shared, move |shared| page(shared, &from)).await?;
-        for blob in page.blobs {
+        let found = blocking(shared, move |shared| page(shared, &from)).await?;
+        for blob in found.blobs {
             at.after = blob.id;
             done.blobs += 1;
             done.bytes += blob.size_bytes;
@@ -161,7 +161,7 @@ pub(super) async fn step(
                 return Ok(done);
             }
         }
-        match page.next {
+        match found.next {
             Some(next) => at = next,
             None => return Ok(done),
         }

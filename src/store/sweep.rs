@@ -326,7 +326,7 @@ fn remove_leftovers_of(shared: &Shared, shelf: &Path, moved: &mut usize) -> Resu
         let path = shelf.join(file);
         match name {
             Some(name) if shared.readers.read(|index| quarantine::can_be_known(index, &name))? => {
-                remove(&path)
+                remove(&path);
             }
             _ => {
                 quarantine::move_aside(&shared.folder, &path)?;

@@ -72,8 +72,8 @@ pub(super) struct Verifying {
 
 #[derive(Debug)]
 enum Lane {
-    Here(Digester),
-    Busy(JoinHandle<Digester>),
+    Here(Box<Digester>),
+    Busy(JoinHandle<Box<Digester>>),
     Lost,
 }
 
@@ -91,7 +91,7 @@ pub(super) enum Verified {
 impl Verifying {
     /// Begins with a blob of so many bytes.
     pub(super) fn new(md5: [u8; 16], size_bytes: u64) -> Self {
-        Self { md5, remaining: size_bytes, lane: Lane::Here(Digester::new(&[])), held: None }
+        Self { md5, remaining: size_bytes, lane: Lane::Here(Box::new(Digester::new(&[]))), held: None }
     }
 
     /// Takes the next chunk, after [`Verifying::poll`] was ready. Gives it back unless it is the last one.

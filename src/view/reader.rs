@@ -70,7 +70,7 @@ impl Flying {
             position: range.start,
             end: range.end,
             from: match &self.bytes {
-                Source::Store(content) => From::Store(content.reader(range)),
+                Source::Store(content) => From::Store(Box::new(content.reader(range))),
                 Source::Flight(flight) => {
                     From::Flight(Follower { flight: Arc::clone(flight), waiting: None, reading: None })
                 }
@@ -89,7 +89,7 @@ pub struct FlightReader {
 
 #[derive(Debug)]
 enum From {
-    Store(ContentReader),
+    Store(Box<ContentReader>),
     Flight(Follower),
 }
 

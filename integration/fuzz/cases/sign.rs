@@ -109,12 +109,13 @@ impl<'a> Message<'a> {
     }
 
     /// All values of the headers that are signed by their prefix, sorted: name in lower case, values.
-    fn headers(&self, wanted: impl Fn(&str) -> bool) -> Vec<(String, String)> {
+    /// Version 4 folds blanks within a value, version 2 does not.
+    fn headers(&self, wanted: impl Fn(&str) -> bool, folds: bool) -> Vec<(String, String)> {
         let mut found: Vec<(String, String)> = Vec::new();
         for (name, value) in self.lines.iter().filter_map(|line| line.split_once(':')) {
             let name = name.to_ascii_lowercase();
-            let value =
-                value.split([' ', '\t']).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+            let words = || value.split([' ', '\t']).filter(|word| !word.is_empty());
+            let value = if folds { words().collect::<Vec<_>>().join(" ") } else { value.trim().to_owned() };
             if !wanted(&name) {
                 continue;
             }
@@ -127,7 +128,7 @@ impl<'a> Message<'a> {
     }
 
     fn first(&self, name: &str) -> String {
-        self.headers(|found| found == name).pop().map_or_else(String::new, |(_, value)| value)
+        self.headers(|found| found == name, true).pop().map_or_else(String::new, |(_, value)| value)
     }
 
     /// The parameters, decoded.
@@ -161,7 +162,7 @@ impl<'a> Message<'a> {
 fn v4_header(message: &Message<'_>) -> (String, String) {
     let declared = message.first("x-amz-content-sha256");
     let payload = if declared.is_empty() { "UNSIGNED-PAYLOAD" } else { &declared };
-    let mut headers = message.headers(|name| name == "host" || name.starts_with("x-amz-"));
+    let mut headers = message.headers(|name| name == "host" || name.starts_with("x-amz-"), true);
     headers.retain(|(name, _)| !matches!(&**name, "x-amz-date" | "x-amz-content-sha256"));
     headers.push(("x-amz-date".to_owned(), AMZ_DATE.to_owned()));
     headers.push(("x-amz-content-sha256".to_owned(), payload.to_owned()));
@@ -177,7 +178,7 @@ fn v4_header(message: &Message<'_>) -> (String, String) {
 }
 
 fn v4_query(message: &Message<'_>) -> (String, String) {
-    let mut headers = message.headers(|name| name == "host" || name.starts_with("x-amz-"));
+    let mut headers = message.headers(|name| name == "host" || name.starts_with("x-amz-"), true);
     headers.sort();
     let names = headers.iter().map(|(name, _)| &**name).collect::<Vec<_>>().join(";");
     let credential = format!("{ACCESS_KEY_ID}/{SCOPE}");
@@ -230,7 +231,7 @@ fn v2_query(message: &Message<'_>) -> (String, String) {
 }
 
 fn v2(message: &Message<'_>, date: &str) -> String {
-    let mut amz = message.headers(|name| name.starts_with("x-amz-"));
+    let mut amz = message.headers(|name| name.starts_with("x-amz-"), false);
     amz.sort();
     let amz = lines_of(&amz);
     let mut signed: Vec<_> = message.pairs();

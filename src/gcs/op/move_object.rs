@@ -3,7 +3,7 @@
 //! GCS: "Objects: move". No bytes are moved. A source that only production has is fetched into the store
 //! first; its name keeps a tombstone afterwards, as after a delete.
 
-use crate::gcs::call::{ATTEMPTS, Call};
+use crate::gcs::call::{ATTEMPTS, Call, check_source};
 use crate::gcs::error::{Error, Reason};
 use crate::gcs::route::Place;
 use crate::model::{Permission, ReadConditions};
@@ -26,7 +26,7 @@ pub(super) async fn rename(call: Call<'_>, from: Place, to: Place) -> Result<Res
     let tombstone = call.fallback().covers(&from.bucket, &from.key);
     for _ in 0..ATTEMPTS {
         let (source, content) = call.open(&from, None).await?;
-        call.check_source(&source, &source_conditions)?;
+        check_source(&source, &source_conditions)?;
         let source = call.with_digests(source, &content).await?;
         let renamed = CopyObject {
             source: Source {

@@ -6,7 +6,7 @@
 
 use serde_json::{Value, json};
 
-use crate::gcs::call::{ATTEMPTS, Call};
+use crate::gcs::call::{ATTEMPTS, Call, check_source};
 use crate::gcs::error::Error;
 use crate::gcs::metadata::Sent;
 use crate::gcs::resource;
@@ -44,7 +44,7 @@ async fn write(call: &mut Call<'_>, from: Place, to: Place) -> Result<Object, Er
     let generation = call.number("sourceGeneration")?;
     for _ in 0..ATTEMPTS {
         let (source, content) = call.open(&from, generation).await?;
-        call.check_source(&source, &source_conditions)?;
+        check_source(&source, &source_conditions)?;
         let source = call.with_digests(source, &content).await?;
         let copy = CopyObject {
             source: Source {

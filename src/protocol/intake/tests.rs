@@ -472,7 +472,7 @@ fn sent(
 
 #[test]
 fn bytes_are_the_same_however_they_come() {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     let fixture = Fixture::new();
     proptest!(ProptestConfig::with_cases(64), |(
         bytes in proptest::collection::vec(any::<u8>(), 0..50_000),

@@ -148,7 +148,7 @@ fn redirect(copy: &mut CopyObject, source: &Object, location: Option<&str>) -> R
     let mut metadata = source.metadata.clone();
     match location {
         Some(location) => {
-            metadata.set_system(LOCATION, location).map_err(|reason| request::refused(&reason))?
+            metadata.set_system(LOCATION, location).map_err(|reason| request::refused(&reason))?;
         }
         None => metadata.remove_system(LOCATION),
     }

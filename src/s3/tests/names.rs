@@ -229,8 +229,9 @@ async fn furnished() -> Stage {
 
 async fn seen(stage: &Stage) -> String {
     let mut parts = Vec::new();
-    for line in
-        ["GET /", "GET /bucket?versions", "GET /bucket?uploads", "GET /bucket/key", "GET /bucket/key?tagging"]
+    // S3 lists buckets to nobody who has not signed.
+    parts.push(stage.signed("GET /", &[]).await.text());
+    for line in ["GET /bucket?versions", "GET /bucket?uploads", "GET /bucket/key", "GET /bucket/key?tagging"]
     {
         let answer = stage.get(line).await;
         parts.push(format!("{line} {:?} {}", answer.headers, answer.text()));

@@ -28,7 +28,7 @@ fn is_shed(seat: &Seat) -> bool {
 #[tokio::test]
 async fn who_was_idle_longest_goes_and_nobody_with_a_request_does() {
     let crowd = crowd(1, None);
-    let seats: Vec<_> = (0..1 + 2 * spare(1)).map(|_| sit(&crowd, "127.0.0.1")).collect();
+    let seats: Vec<_> = (0..=(2 * spare(1))).map(|_| sit(&crowd, "127.0.0.1")).collect();
     assert!(!seats.iter().any(is_shed), "there is room for all");
     let turn = seats[0].turn(Wish::Transfer).await.expect("a turn");
     let first = sit(&crowd, "127.0.0.1");

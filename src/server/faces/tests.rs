@@ -255,7 +255,8 @@ async fn a_store_that_is_gone_fails_the_heartbeat_but_not_the_load_balancers() {
 
 /// A request with a head of these lines, and a body.
 fn request(line: &str, host: &str, headers: &[(&str, &str)], body: &str) -> String {
-    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let headers = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
+    let headers = headers.collect::<Vec<_>>().concat();
     let length = body.len();
     format!(
         "{line} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}Content-Length: {length}\r\n\r\n{body}"

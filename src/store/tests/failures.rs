@@ -235,7 +235,9 @@ async fn a_bucket_that_was_written_to_since_it_was_found_empty_is_not_deleted() 
     };
     let sequence = |bench: &Bench| {
         let connection = bench.change.connection();
-        connection.query_row("SELECT value FROM counter", [], |row| row.get(0)).map(i64::unsigned_abs)
+        connection
+            .query_row("SELECT value FROM counter WHERE name = 'sequence'", [], |row| row.get(0))
+            .map(i64::unsigned_abs)
     };
     let before = sequence(&bench).expect("a number");
     let (put, mut written) = bench.put("a", 10).await;

@@ -82,6 +82,7 @@ async fn do_much(fixture: &Fixture, kind: Kind) {
         Kind::CompleteUpload | Kind::AddToContent => complete_many(fixture).await,
         Kind::CopyPart => copy_a_part_many(fixture).await,
         Kind::ComposeObject => compose_pieces_many(fixture).await,
+        Kind::MoveObject => move_one(fixture).await,
         Kind::AbortUpload => abort_many(fixture).await,
         Kind::DeleteBucket => delete_bucket_many(fixture).await,
         Kind::AddInventory | Kind::KeepImport => import_many(fixture).await,
@@ -91,7 +92,6 @@ async fn do_much(fixture: &Fixture, kind: Kind) {
         | Kind::PutObject
         | Kind::CacheObject
         | Kind::CopyObject
-        | Kind::MoveObject
         | Kind::SetTags
         | Kind::UpdateObject
         | Kind::CreateUpload
@@ -109,6 +109,11 @@ async fn do_much(fixture: &Fixture, kind: Kind) {
         | Kind::Checkpoint
         | Kind::Transaction => {}
     }
+}
+
+async fn move_one(fixture: &Fixture) {
+    fixture.put("moved from", b"x").await;
+    fixture.store.move_object(copy_of("moved from", "moved to"), true).await.expect("moved");
 }
 
 async fn delete_many(fixture: &Fixture) {
@@ -257,7 +262,8 @@ async fn an_object_that_would_have_too_many_segments_is_written_anew_as_far_as_n
         let to = format!("level {level}");
         compose(&fixture, &[&from, "large", &from, &from], &to).await.expect("composed");
         expected = [&expected[..], &pattern(5000), &expected, &expected].concat();
-        assert!(segments_of(&fixture, &to) <= 50, "{} segments", segments_of(&fixture, &to));
+        let allowed = 50 + i64::try_from(expected.len() / (64 << 10)).expect("a few");
+        assert!(segments_of(&fixture, &to) <= allowed, "{} segments", segments_of(&fixture, &to));
         assert!(fixture.get(&to).await.expect("an object") == expected);
         from = to;
     }
@@ -299,13 +305,17 @@ async fn what_is_refused_is_refused_before_anything_is_prepared() {
     }
     fixture.swept().await;
     let parts: Vec<_> = parts.iter().collect();
-    let before = count(&fixture, "SELECT value FROM counter");
+    let before = count(&fixture, "SELECT value FROM counter WHERE name = 'sequence'");
     let complete = CompleteUpload { conditions: if_none_match_any(), ..completion(&upload, &parts) };
     let refused = fixture.store.complete_upload(complete).await;
     assert!(matches!(refused, Err(Error::Condition(_))));
     let refused = compose_if(&fixture, &["piece"], "there", if_none_match_any()).await;
     assert!(matches!(refused, Err(Error::Condition(_))));
-    assert_eq!(count(&fixture, "SELECT value FROM counter"), before, "not even a number was given out");
+    assert_eq!(
+        count(&fixture, "SELECT value FROM counter WHERE name = 'sequence'"),
+        before,
+        "not even a number was given out"
+    );
 }
 
 /// Prepares a content that nothing takes.

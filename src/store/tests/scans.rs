@@ -125,7 +125,7 @@ async fn only_the_newest_version_of_a_key_is_listed() {
     let sql =
         "INSERT INTO object (bucket_id, key, sequence, kind, version_id, modified_ms, size, etag, owner,
                                    content_id, metageneration, origin, metadata)
-               SELECT bucket_id, key, 0, 0, 'older', 0, 99, 'older', owner, content_id, 1, 0, '{}'
+               SELECT bucket_id, key, 0, 0, 'olderolderolderolderolderolderolderolderolderolderolder', 0, 99, 'older', owner, content_id, 1, 0, '{}'
                FROM object WHERE key IN (x'62', x'63');
                UPDATE object SET kind = 1, etag = NULL, content_id = NULL WHERE key = x'63' AND sequence > 0";
     fixture.sql(sql).await;
