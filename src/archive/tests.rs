@@ -393,7 +393,9 @@ async fn directories_without_their_slash_lead_to_it_and_empty_ones_are_not_there
         ("/pub/file/", 200, ""),
         ("/pub/", 200, ""),
         ("/", 200, ""),
-        ("/pub/empty/", 404, ""),
+        ("/pub/denied/empty/", 404, ""),
+        // What has nothing here is production's.
+        ("/pub/empty/", 302, "https://archive.mozilla.org/pub/empty/"),
         ("/other/", 404, ""),
         ("/pub/denied", 302, "https://archive.mozilla.org/pub/denied"),
     ] {
