@@ -30,6 +30,7 @@ mod listing;
 mod listing_pages;
 mod loops;
 mod modes;
+mod names;
 mod pages;
 mod peer;
 mod proxy;

@@ -203,8 +203,8 @@ impl Call<'_> {
         Ok(page::words(StatusCode::NOT_FOUND, &why_absent(&why)))
     }
 
-    fn decide<'a>(&'a self, bucket: &BucketName, key: &'a ObjectKey) -> Decision<'a> {
-        self.service.view.fallback().decide(bucket, key, self.method, self.client())
+    pub(super) fn decide<'a>(&'a self, bucket: &BucketName, key: &'a ObjectKey) -> Decision<'a> {
+        self.service.view.fallback().decide(bucket, key, self.method, self.context.asker(self.client()))
     }
 
     /// Nobody signs here, but an SDK may have been pointed at a path.
@@ -213,7 +213,7 @@ impl Call<'_> {
     }
 
     /// What a bucket's rules and production say of a key that is not here; `None` for nothing.
-    async fn missed(
+    pub(super) async fn missed(
         &self,
         bucket: &BucketName,
         key: &ObjectKey,
@@ -227,6 +227,8 @@ impl Call<'_> {
             headers: self.headers,
             context: self.context,
             tags: Tags::OfObjects,
+            // Nobody writes here.
+            may_write: false,
         };
         Ok(Some(match miss::read(&self.service.view, asked, outcome).await? {
             Missed::Absent => return Ok(None),

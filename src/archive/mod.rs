@@ -8,6 +8,7 @@
 
 mod config;
 mod file;
+mod folder;
 mod index;
 mod page;
 mod route;
@@ -218,6 +219,9 @@ impl Call<'_> {
         }
         let mut index = Index::read(&self.service.view, &self.context.hops, &allowed, &prefix).await?;
         if !index.exists && !root && mounts.is_empty() {
+            if let Some(response) = self.folder(&prefix, &allowed, outcome).await? {
+                return Ok(response);
+            }
             outcome.answered = Answered::Absent;
             return Ok(page::words(StatusCode::NOT_FOUND, "There is nothing in this directory."));
         }

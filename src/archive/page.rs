@@ -104,6 +104,17 @@ pub(super) fn index_response(json: bool, prefix: &str, listed: &Index) -> Respon
     response
 }
 
+/// Production's page for people, as it is.
+pub(super) fn passed_on(html: Vec<u8>) -> Response {
+    let length = HeaderValue::from(html.len());
+    let mut response = Response::new(ResponseBody::bytes(html));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
+    headers.insert(CONTENT_LENGTH, length);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+}
+
 /// The answer that says in a line why there is no file.
 pub(super) fn words(status: StatusCode, why: &str) -> Response {
     let mut response = document(status, "text/plain; charset=utf-8", format!("{status}\n{why}\n"));

@@ -251,7 +251,7 @@ async fn what_is_not_here_is_answered_by_the_rules() {
         ("/pub/denied/a", 404, ""),
         ("/pub/%2e%2e/%2e%2e/a", 404, ""),
         ("/pub/a%0d%0aSet-Cookie:%20x", 302, "https://archive.mozilla.org/pub/a%0D%0ASet-Cookie%3A%20x"),
-        ("/pub//evil.example/", 404, ""),
+        ("/pub//evil.example/", 302, "https://archive.mozilla.org/pub//evil.example/"),
         ("/pub//evil.example", 302, "https://archive.mozilla.org/pub//evil.example"),
         ("/public/a", 404, ""),
     ] {
@@ -393,7 +393,9 @@ async fn directories_without_their_slash_lead_to_it_and_empty_ones_are_not_there
         ("/pub/file/", 200, ""),
         ("/pub/", 200, ""),
         ("/", 200, ""),
-        ("/pub/empty/", 404, ""),
+        ("/pub/denied/empty/", 404, ""),
+        // What has nothing here is production's.
+        ("/pub/empty/", 302, "https://archive.mozilla.org/pub/empty/"),
         ("/other/", 404, ""),
         ("/pub/denied", 302, "https://archive.mozilla.org/pub/denied"),
     ] {

@@ -18,7 +18,8 @@ use super::print;
 use crate::config::{Environment, Settings};
 use crate::fallback::layout::release_of;
 use crate::fallback::{
-    Applies, ClientKind, Decision, Fallback, Listing, Mode, ReadMethod, Redirect, Rule, RuleName, Target,
+    Applies, Asker, ClientKind, Decision, Fallback, Fetch, Listing, Mode, Reached, ReadMethod, Redirect,
+    Rule, RuleName, Target,
 };
 use crate::model::{BucketName, ObjectKey};
 
@@ -162,10 +163,12 @@ fn explain<'a>(
 ) -> Result<Explanation<'a>, Failure> {
     let key = &address.key;
     // As the archive face does: the first bucket whose rules say anything.
-    let decides = |bucket: &&BucketName| fallback.decide(bucket, key, method, client) != Decision::NoRule;
+    let reached = address.reached.as_ref().map(|(host, port)| Reached { host, port: *port });
+    let asker = Asker { client, reached };
+    let decides = |bucket: &&BucketName| fallback.decide(bucket, key, method, asker) != Decision::NoRule;
     let bucket = address.buckets.iter().find(decides).or(address.buckets.first());
     let bucket = bucket.ok_or_else(|| Failure::Usage(names(&address.buckets)))?;
-    let decision = fallback.decide(bucket, key, method, client);
+    let decision = fallback.decide(bucket, key, method, asker);
     let outcome = decided(fallback, bucket, key, &decision);
     Ok(Explanation {
         method,
@@ -268,14 +271,21 @@ fn decided<'a>(
         Decision::Fetch(fetch) => Decided {
             outcome: if fetch.keep { "cache" } else { "proxy" },
             rule: Some(fetch.rule.number),
-            why: if fetch.keep {
-                "fetched, passed on and kept: the next read finds it here".to_owned()
-            } else {
-                "fetched and passed on; nothing is kept".to_owned()
-            },
+            why: fetched(fetch).to_owned(),
             address: address(fetch.rule),
             name: Some(fetch.rule),
         },
+    }
+}
+
+fn fetched(fetch: &Fetch<'_>) -> &'static str {
+    match (fetch.leads_back, fetch.keep) {
+        (true, _) => {
+            "a redirect would lead this client back to the stage, which it reaches by that name: \
+             fetched and passed on instead; nothing is kept"
+        }
+        (false, true) => "fetched, passed on and kept: the next read finds it here",
+        (false, false) => "fetched and passed on; nothing is kept",
     }
 }
 

@@ -1,12 +1,18 @@
 //! `[upstream]` and `[cache]`: how production is asked, and how much of it is kept.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::units::{Size, Span};
+use crate::model::HostName;
 use crate::{upstream, view};
+
+/// Where name servers listen.
+const DNS_PORT: u16 = 53;
 
 /// `[upstream]`: the budget of what is asked of production.
 #[derive(Debug, Deserialize, Serialize)]
@@ -28,6 +34,68 @@ pub(super) struct UpstreamTable {
     absent_ttl: Span,
     #[serde(skip_serializing_if = "Option::is_none")]
     ca_file: Option<PathBuf>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    resolve: BTreeMap<HostName, Pinned>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nameserver: Option<Nameserver>,
+}
+
+/// Where a name is: one address, or several to try in turn.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(try_from = "OneOrMore", into = "OneOrMore")]
+struct Pinned {
+    written: OneOrMore,
+    addresses: Vec<SocketAddr>,
+}
+
+/// As it is written.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(untagged, expecting = "an address such as \"151.101.1.91\", or a list of them")]
+enum OneOrMore {
+    One(String),
+    More(Vec<String>),
+}
+
+/// A name server: its address, with a port or at 53.
+#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+struct Nameserver(SocketAddr);
+
+impl TryFrom<OneOrMore> for Pinned {
+    type Error = String;
+
+    fn try_from(written: OneOrMore) -> Result<Self, String> {
+        let texts = match &written {
+            OneOrMore::One(text) => std::slice::from_ref(text),
+            OneOrMore::More(texts) => texts.as_slice(),
+        };
+        if texts.is_empty() {
+            return Err("the list of addresses is empty: leave the name out to have it looked up".to_owned());
+        }
+        let addresses = texts.iter().map(|text| upstream::read_address(text, 0));
+        let addresses = addresses.collect::<Result<_, _>>().map_err(|error| error.to_string())?;
+        Ok(Self { written, addresses })
+    }
+}
+
+impl From<Pinned> for OneOrMore {
+    fn from(pinned: Pinned) -> Self {
+        pinned.written
+    }
+}
+
+impl TryFrom<String> for Nameserver {
+    type Error = upstream::InvalidAddress;
+
+    fn try_from(text: String) -> Result<Self, upstream::InvalidAddress> {
+        upstream::read_address(&text, DNS_PORT).map(Self)
+    }
+}
+
+impl From<Nameserver> for String {
+    fn from(server: Nameserver) -> Self {
+        server.0.to_string()
+    }
 }
 
 /// `[cache]`: how much is kept of what was fetched.
@@ -62,6 +130,8 @@ impl Default for UpstreamTable {
             list_ttl: upstream.list_ttl.into(),
             absent_ttl: upstream.absent_ttl.into(),
             ca_file: upstream.ca_file,
+            resolve: BTreeMap::new(),
+            nameserver: None,
         }
     }
 }
@@ -69,6 +139,7 @@ impl Default for UpstreamTable {
 impl UpstreamTable {
     /// As the room that asks takes it.
     pub(super) fn config(self) -> upstream::Config {
+        let pinned = self.resolve.into_iter().map(|(name, pinned)| (String::from(name), pinned.addresses));
         upstream::Config {
             connect_timeout: self.connect_timeout.duration(),
             head_timeout: self.head_timeout.duration(),
@@ -84,6 +155,10 @@ impl UpstreamTable {
             list_ttl: self.list_ttl.duration(),
             absent_ttl: self.absent_ttl.duration(),
             ca_file: self.ca_file,
+            names: upstream::Names {
+                pinned: pinned.collect(),
+                server: self.nameserver.map(|server| server.0),
+            },
         }
     }
 }

@@ -15,7 +15,7 @@ use super::grammar::{Anonymous, Grammar, ServerTable};
 use super::layer::{Effective, Entry, Place, entries};
 use super::listen::Listen;
 use super::origin::Origin;
-use crate::fallback::{self, Fallback, Said};
+use crate::fallback::{self, Fallback, OwnNames, Said};
 use crate::model::{BucketName, Credential, Grant, HostName};
 use crate::protocol::browser;
 use crate::{archive, protocol, s3, server, store, upstream, view};
@@ -98,11 +98,13 @@ impl Settings {
             buckets.push(bucket.name.clone());
             rules.push((bucket.name, bucket.fallback));
         }
-        let mut fallback = Fallback::of_rules(rules, |name| environment.get(name).cloned())?;
+        let archive = if archive.is_empty() { vec![archive::Config::default()] } else { archive };
+        let aliases = archive.iter().flat_map(archive::Config::hosts).cloned();
+        let mut fallback = Fallback::of_rules(rules, |name| environment.get(name).cloned())?
+            .of_stage(OwnNames::new(texts(&server.hosts), aliases));
         if let Some(said) = release.under_test.config() {
             fallback = fallback.with_release(said)?;
         }
-        let archive = if archive.is_empty() { vec![archive::Config::default()] } else { archive };
         let names = browser::Names {
             strict: !server.hosts.is_empty(),
             hosts: archive

@@ -76,8 +76,12 @@ fn the_strongest_layer_decides() {
 fn production_is_asked_and_kept_as_configured() {
     let text = "[upstream]\nhead_timeout = \"1s\"\nretries = 0\nconnections = 3\nca_file = \"roots.pem\"\n\
                 head_connections = 4\nlist_connections = 5\nrequest_timeout = \"4s\"\nmin_rate = \"2 KiB\"\n\
+                nameserver = \"9.9.9.9\"\nresolve = { \"Archive.Mozilla.org\" = \"151.101.1.91\", \"cdn.example\" = [\"::1\", \"10.0.0.1:8443\"] }\n\
                 [cache]\nmax_size = \"10 GiB\"";
     let settings = Stage::with(text).load(&[("UNDERSTUDY_CACHE_MAX_AGE", "7d")]).expect("settings");
+    let addresses = |texts: &[&str]| -> Vec<std::net::SocketAddr> {
+        texts.iter().map(|text| text.parse().expect("an address")).collect()
+    };
     let expected = crate::upstream::Config {
         head_timeout: Duration::from_secs(1),
         retries: 0,
@@ -87,6 +91,14 @@ fn production_is_asked_and_kept_as_configured() {
         request_timeout: Some(Duration::from_secs(4)),
         rate_min_bytes: 2048,
         ca_file: Some("roots.pem".into()),
+        names: crate::upstream::Names {
+            pinned: [
+                ("archive.mozilla.org".to_owned(), addresses(&["151.101.1.91:0"])),
+                ("cdn.example".to_owned(), addresses(&["[::1]:0", "10.0.0.1:8443"])),
+            ]
+            .into(),
+            server: Some(addresses(&["9.9.9.9:53"])[0]),
+        },
         ..crate::upstream::Config::default()
     };
     assert_eq!(settings.upstream, expected);
@@ -103,6 +115,10 @@ fn production_is_asked_and_kept_as_configured() {
         ("[upstream]\nlist_connections = 0", "stage.toml, line 2 (list_connections)"),
         ("[upstream]\nmin_rate = 5", "stage.toml, line 2 (min_rate)"),
         ("[upstream]\nhead_timout = \"1s\"", "unknown field `head_timout`"),
+        ("[upstream]\nresolve = { \"a.example\" = \"b.example\" }", "\"b.example\" is not an address"),
+        ("[upstream]\nresolve = { \"a.example\" = [] }", "list of addresses is empty"),
+        ("[upstream]\nresolve = { \"https://a.example\" = \"::1\" }", "is not a host name"),
+        ("[upstream]\nnameserver = \"dns.example\"", "\"dns.example\" is not an address"),
         ("[cache]\nmax_size = 5", "stage.toml, line 2 (max_size)"),
     ] {
         let refused = Stage::with(text).load(&[]).expect_err("a mistake").to_string();
@@ -123,6 +139,29 @@ fn a_preset_is_weaker_than_the_file_that_names_it() {
     assert!(origin(&settings, &format!("bucket.{bucket}.anonymous")).ends_with("stage.toml:4"));
     assert_eq!(origin(&settings, &format!("bucket.{bucket}.fallback")), "preset mozilla");
     assert!(!settings.archive.is_empty());
+    assert!(settings.s3.bucket_in_host("stage.storage.googleapis.com").is_some());
+    assert!(settings.s3.bucket_in_host("stage.s3.amazonaws.com").is_some());
+    // beetmover looks its buckets up in these lists (scriptworker-scripts, `worker.yml`).
+    for bucket in [
+        "net-mozaws-prod-delivery-firefox",
+        "net-mozaws-prod-delivery-archive",
+        "moz-fx-productdelivery-pr-38b5-productdelivery",
+        "maven-default-s3-upload-bucket-13gy5ufwa3qv",
+        "maven-default-s3-upload-bucket-1705kkmo2aj3c",
+        "maven-nightly-stage-s3-upload-bucket",
+        "maven-nightly-s3-upload-bucket-d4zm9oo354qe",
+        "moz-fx-translations-data--5f91-stage",
+        "moz-fx-translations-data--303e-prod",
+        "mozilla-releng-dep-partner",
+        "fxpartners-distros",
+    ] {
+        assert!(settings.buckets.contains(&BucketName::parse(bucket).expect("a name")), "{bucket}");
+    }
+    let (_, trees) =
+        crate::archive::file_at(&settings.archive, "archive.mozilla.org", "/pub/a").expect("a file");
+    for bucket in settings.buckets.iter().filter(|bucket| bucket.as_str().contains("deliver")) {
+        assert!(trees.iter().any(|tree| tree.contains(bucket)), "{bucket} is behind /pub/");
+    }
 }
 
 #[test]

@@ -5,8 +5,8 @@
 
 use super::glob::Share;
 use super::{
-    Applies, Below, ClientKind, Fallback, Fetch, ListMode, Listing, Mode, ReadMethod, Rule, RuleName,
-    Upstream,
+    Applies, Below, ClientKind, Decision, Fallback, Fetch, ListMode, Listing, Mode, ReadMethod, Rule,
+    RuleName, Upstream,
 };
 use crate::model::{BucketName, ObjectKey};
 
@@ -51,6 +51,32 @@ impl Fallback {
             }
         }
         listings
+    }
+
+    /// Where the directory `folder`, which ends in `/`, is by this decision about it, and how much of
+    /// what production has below it may be seen. `None` where a rule adds nothing to listings, and
+    /// for a bucket, which is listed live.
+    pub fn folder<'a>(
+        &self,
+        bucket: &BucketName,
+        folder: &ObjectKey,
+        decision: &Decision<'a>,
+    ) -> Option<(&'a Upstream, Below)> {
+        let (name, upstream) = match decision {
+            Decision::Redirect(redirect) => (redirect.rule, redirect.upstream),
+            Decision::Fetch(fetch) => (fetch.rule, fetch.upstream),
+            Decision::NoRule
+            | Decision::UnderTest { .. }
+            | Decision::Deny { .. }
+            | Decision::NotMappable { .. }
+            | Decision::NotPrevious { .. } => return None,
+        };
+        let (_, rule) = self.named_rules(bucket).find(|(other, _)| other.number == name.number)?;
+        if rule.list() != ListMode::Merge || upstream.is_listable() {
+            return None;
+        }
+        let below = self.below(bucket, folder.as_str(), upstream);
+        (below != Below::Hidden).then_some((upstream, below))
     }
 
     /// Whether a key that `upstream` lists is seen through it: the first rule that covers the key

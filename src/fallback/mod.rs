@@ -9,6 +9,7 @@
 mod glob;
 pub mod layout;
 mod listed;
+mod own;
 mod place;
 mod preset;
 mod release;
@@ -23,10 +24,11 @@ mod written;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use own::{Asker, OwnNames, Reached};
 pub use place::{Place, Port, Upstream};
 pub use preset::MOZILLA;
 pub use release::{InvalidReleaseId, ReleaseConfig, ReleaseId};
-pub use rule::{Applies, InvalidRule, ListMode, Mode, ReadMethod, RedirectStatus, Rule};
+pub use rule::{Applies, InvalidRule, ListMode, Mode, Offline, ReadMethod, RedirectStatus, Rule};
 pub use said::{NONE, Said};
 pub use upstream::{InvalidUpstream, NotMappable, S3Upstream, UnresolvedCredentials, UrlPrefix};
 pub use version::{InvalidVersion, Version};
@@ -42,6 +44,7 @@ const A_RELEASE: &str = "pub/firefox/releases/999.0/SHA256SUMS";
 pub struct Fallback {
     rules: BTreeMap<BucketName, Vec<Rule>>,
     release: ReleaseConfig,
+    own: OwnNames,
 }
 
 /// What becomes of a read of a key that is not here.
@@ -87,6 +90,10 @@ pub struct Fetch<'a> {
     pub upstream: &'a Arc<Upstream>,
     /// Whether what was fetched is kept: `cache`.
     pub keep: bool,
+    /// Whether the rule redirects, but would lead this client back to the stage.
+    pub leads_back: bool,
+    /// What a writer is told while upstream does not answer.
+    pub offline: Offline,
 }
 
 /// Who asks, as far as rules tell clients apart.
@@ -141,6 +148,8 @@ pub struct Redirect<'a> {
     pub probe: Option<&'a Arc<Upstream>>,
     /// The address, to be signed or not.
     pub target: Target<'a>,
+    /// What a writer is told while upstream, which is to be asked, does not answer.
+    pub offline: Offline,
 }
 
 /// The address of a redirect.
@@ -215,7 +224,7 @@ impl Fallback {
             let rules = rules.collect::<Result<Vec<_>, _>>()?;
             resolved.insert(bucket, rules);
         }
-        Ok(Self { rules: resolved, release: ReleaseConfig::default() })
+        Ok(Self { rules: resolved, release: ReleaseConfig::default(), own: OwnNames::default() })
     }
 
     /// The same rules with these releases under test.
@@ -248,14 +257,23 @@ impl Fallback {
         self.release.under_test.is_empty() && self.rules.keys().any(reads)
     }
 
+    /// The same for a stage of these names, to which no redirect leads back.
+    #[must_use]
+    pub fn of_stage(self, own: OwnNames) -> Self {
+        Self { own, ..self }
+    }
+
     /// Decides what becomes of a read of `key`, which is not here and has no tombstone.
-    pub fn decide<'a>(
+    ///
+    /// A redirect that would come back is no answer: what it leads to is fetched instead.
+    pub fn decide<'a, 'r>(
         &'a self,
         bucket: &BucketName,
         key: &'a ObjectKey,
         method: ReadMethod,
-        client: ClientKind,
+        asker: impl Into<Asker<'r>>,
     ) -> Decision<'a> {
+        let Asker { client, reached } = asker.into();
         if self.rules(bucket).is_empty() {
             return Decision::NoRule;
         }
@@ -263,11 +281,19 @@ impl Fallback {
             return Decision::UnderTest { release };
         }
         let applies = |rule: &Rule| rule.applies(key.as_str(), method, client) == Applies::Yes;
-        match self.named_rules(bucket).find(|(_, rule)| applies(rule)) {
+        let decision = match self.named_rules(bucket).find(|(_, rule)| applies(rule)) {
             None => Decision::NoRule,
             Some((name, rule)) => {
                 rule.decide(name, key, (method, client), || self.release.is_previous(key.as_str()))
             }
+        };
+        match decision {
+            Decision::Redirect(Redirect { rule, upstream, offline, .. })
+                if self.own.lead_back(upstream, reached) =>
+            {
+                Decision::Fetch(Fetch { rule, upstream, keep: false, leads_back: true, offline })
+            }
+            decision => decision,
         }
     }
 

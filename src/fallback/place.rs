@@ -67,6 +67,20 @@ impl Upstream {
         Ok(format!("{}{}", self.name(), encode_path(key.as_str().as_bytes())))
     }
 
+    /// The host, as hosts are compared, and the port of the server.
+    pub(super) fn server(&self) -> (String, u16) {
+        let (host, port) = split_port(self.prefix().authority());
+        let of_scheme = if self.prefix().as_str().starts_with("https:") { 443 } else { 80 };
+        (normal(host), port.unwrap_or(of_scheme))
+    }
+
+    fn prefix(&self) -> &UrlPrefix {
+        match &self.place {
+            Place::Url(prefix) => prefix,
+            Place::S3(bucket) | Place::Gcs(bucket) => bucket.endpoint(),
+        }
+    }
+
     /// Whether it answers ListObjectsV2.
     pub fn is_listable(&self) -> bool {
         self.place.bucket().is_some()
@@ -79,10 +93,7 @@ impl Upstream {
     /// there, such as an admin's door on loopback, is nobody's production.
     pub fn allows(&self, host: &str, port: Port) -> bool {
         let host = normal(host);
-        let own = match &self.place {
-            Place::Url(prefix) => prefix.authority(),
-            Place::S3(bucket) | Place::Gcs(bucket) => bucket.endpoint().authority(),
-        };
+        let own = self.prefix().authority();
         let is_it = |allowed: &str| {
             let (name, named_port) = split_port(allowed);
             let is_host = match name.strip_prefix('*') {
@@ -145,7 +156,7 @@ fn split_port(entry: &str) -> (&str, Option<u16>) {
 }
 
 /// A host as hosts are compared: `a.example.` is the same as `A.example`.
-fn normal(host: &str) -> String {
+pub(super) fn normal(host: &str) -> String {
     host.trim_end_matches('.').to_ascii_lowercase()
 }
 

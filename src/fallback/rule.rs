@@ -50,6 +50,16 @@ pub enum ListMode {
     Local,
 }
 
+/// What a writer is told of a key while upstream does not answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Offline {
+    /// That upstream does not answer.
+    #[default]
+    Error,
+    /// That there is no such key, so that an upload goes on.
+    Absent,
+}
+
 /// The status of a redirect. Clients that fetch partial updates follow no others.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum RedirectStatus {
@@ -94,6 +104,7 @@ pub(super) struct Answer {
     pub(super) way: Way,
     pub(super) list: ListMode,
     pub(super) previous_only: bool,
+    pub(super) offline: Offline,
 }
 
 /// Which way an answer takes.
@@ -223,14 +234,15 @@ impl Rule {
         // Whoever follows it or fetches it: what has no address has no answer.
         let Ok(url) = answer.upstream.object_url(key) else { return Decision::NotMappable { rule } };
         let upstream = &answer.upstream;
-        let fetch = |keep| Decision::Fetch(Fetch { rule, upstream, keep });
+        let offline = answer.offline;
+        let fetch = |keep| Decision::Fetch(Fetch { rule, upstream, keep, leads_back: false, offline });
         let send = |sending: &Sending| {
             let target = match (sending.signed_for, upstream.place().bucket()) {
                 (Some(expires), Some(upstream)) => Target::Presigned { upstream, key, method, expires },
                 (None, _) | (_, None) => Target::Plain(url),
             };
-            let probe = sending.probe.then_some(upstream);
-            Decision::Redirect(Redirect { rule, status: sending.status, upstream, probe, target })
+            let (status, probe) = (sending.status, sending.probe.then_some(upstream));
+            Decision::Redirect(Redirect { rule, status, upstream, probe, target, offline })
         };
         match (&answer.way, client) {
             (Way::Redirect(sending) | Way::Presign(sending), _) | (Way::Auto(sending), ClientKind::Plain) => {
@@ -250,7 +262,8 @@ impl Rule {
         let Some(answer) = self.answer() else { return Ok(None) };
         answer.upstream.object_url(key)?;
         let keep = self.mode() == Mode::Cache;
-        Ok(Some(Fetch { rule, upstream: &answer.upstream, keep }))
+        let (upstream, offline) = (&answer.upstream, answer.offline);
+        Ok(Some(Fetch { rule, upstream, keep, leads_back: false, offline }))
     }
 
     /// With the key pair that it refers to, and with the one of `shared` that equals its upstream.

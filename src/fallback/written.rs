@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::glob::Pattern;
 use super::place::{Place, Upstream, check_host};
-use super::rule::{Action, Answer, InvalidRule, ListMode, ReadMethod, RedirectStatus, Rule, Sending, Way};
+use super::rule::{
+    Action, Answer, InvalidRule, ListMode, Offline, ReadMethod, RedirectStatus, Rule, Sending, Way,
+};
 use super::upstream::{GcsUpstream, InvalidUpstream, S3Upstream, UrlPrefix};
 use super::{ClientKind, Mode};
 
@@ -33,6 +35,8 @@ pub(super) struct RawRule {
     list: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     previous_only: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offline: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hosts: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,6 +83,7 @@ impl RawRule {
     fn action(&self) -> Result<Action, InvalidRule> {
         let mode = self.mode()?;
         let list = self.list()?;
+        let offline = self.offline()?;
         if mode == Mode::Deny {
             return self.deny();
         }
@@ -118,7 +123,8 @@ impl RawRule {
             )));
         }
         let upstream = Arc::new(Upstream::new(place, self.hosts()?));
-        Ok(Action::Answer(Answer { upstream, way, list, previous_only: self.previous_only.unwrap_or(false) }))
+        let previous_only = self.previous_only.unwrap_or(false);
+        Ok(Action::Answer(Answer { upstream, way, list, previous_only, offline }))
     }
 
     fn deny(&self) -> Result<Action, InvalidRule> {
@@ -150,6 +156,14 @@ impl RawRule {
             Some(other) => {
                 Err(self.refuse(format!("list = {other:?}: write \"merge\", \"index\" or \"local\"")))
             }
+        }
+    }
+
+    fn offline(&self) -> Result<Offline, InvalidRule> {
+        match self.offline.as_deref() {
+            None | Some("error") => Ok(Offline::Error),
+            Some("absent") => Ok(Offline::Absent),
+            Some(other) => Err(self.refuse(format!("offline = {other:?}: write \"error\" or \"absent\""))),
         }
     }
 
@@ -220,6 +234,7 @@ impl From<Rule> for RawRule {
             to: None,
             list: None,
             previous_only: None,
+            offline: None,
             hosts: None,
             status: None,
             probe: None,
@@ -237,6 +252,13 @@ impl From<Rule> for RawRule {
             .to_owned(),
         );
         raw.previous_only = Some(answer.previous_only);
+        raw.offline = Some(
+            match answer.offline {
+                Offline::Error => "error",
+                Offline::Absent => "absent",
+            }
+            .to_owned(),
+        );
         raw.hosts = Some(answer.upstream.hosts().to_vec());
         match answer.upstream.place().clone() {
             Place::Url(prefix) => raw.to = Some(prefix.to_string()),

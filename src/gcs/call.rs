@@ -202,7 +202,13 @@ impl Call<'_> {
         place: &Place,
         generation: Option<u64>,
     ) -> Result<(Object, Option<u64>), Error> {
-        let found = self.view().remote(&place.bucket, &place.key, &self.context.hops).await?;
+        let Place { bucket, key } = place;
+        let hops = &self.context.hops;
+        // Who may upload asks whether it must.
+        let found = match self.authorize(Permission::Write, bucket, key.as_str()) {
+            Ok(()) => self.view().remote_for_writer(bucket, key, hops).await?,
+            Err(_) => self.view().remote(bucket, key, hops).await?,
+        };
         let found = found.map(|remote| (as_object(&place.bucket, &remote), remote.size_bytes));
         let wanted = |(object, _): &(Object, Option<u64>)| {
             generation.is_none_or(|generation| generation == object.generation)

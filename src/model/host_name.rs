@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// A name in lower case, without scheme, port, path and final period.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize, serde::Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct HostName(String);
 

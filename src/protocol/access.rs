@@ -58,6 +58,19 @@ pub fn authorize(
     })
 }
 
+/// Decides whether `identity` may ask of a bucket that it is there, where it is and whether it keeps
+/// versions: whoever may list anything in it. A listing shows as much.
+///
+/// AWS: `HeadBucket` needs `s3:ListBucket`; a policy that grants it below a prefix refuses the
+/// question, but boto's `get_bucket` asks it before each listing.
+pub fn authorize_bucket(identity: &Identity, anonymous: &[Grant], bucket: &BucketName) -> Result<(), Denied> {
+    let lists = |grant: &Grant| grant.allows(Permission::List, bucket, &grant.prefix);
+    if held(identity, anonymous).any(lists) {
+        return Ok(());
+    }
+    authorize(identity, anonymous, Permission::List, bucket, "")
+}
+
 /// Whether any grant names the bucket at all: what `ListBuckets` shows.
 pub fn may_see(identity: &Identity, anonymous: &[Grant], bucket: &BucketName) -> bool {
     held(identity, anonymous).any(|grant| grant.bucket.as_ref().is_none_or(|granted| granted == bucket))
@@ -77,7 +90,7 @@ fn held<'grants>(
 mod tests {
     use std::sync::Arc;
 
-    use super::{authorize, may_see};
+    use super::{authorize, authorize_bucket, may_see};
     use crate::model::{AccessKeyId, BucketName, Credential, Grant, Owner, Permission, SecretKey};
     use crate::protocol::auth::Identity;
 
@@ -121,6 +134,25 @@ mod tests {
             let decision = authorize(identity, &anonymous, permission, &bucket(name), key);
             assert_eq!(decision.is_ok(), allowed, "{permission:?} {name}/{key}");
         }
+    }
+
+    #[test]
+    fn a_bucket_is_there_for_whoever_may_list_anything_in_it() {
+        let nobody = Identity::anonymous();
+        for (anonymous, name, expected) in [
+            (&["list:releases/pub/"][..], "releases", true),
+            (&["read,list:releases"], "releases", true),
+            (&["list:*"], "candidates", true),
+            (&["list:releases/pub/"], "candidates", false),
+            (&["read,write:releases/pub/"], "releases", false),
+            (&[], "releases", false),
+        ] {
+            let decision = authorize_bucket(&nobody, &grants(anonymous), &bucket(name));
+            assert_eq!(decision.is_ok(), expected, "{anonymous:?} {name}");
+        }
+        let anonymous = grants(&["list:releases/pub/"]);
+        let whole = authorize(&nobody, &anonymous, Permission::List, &bucket("releases"), "");
+        assert!(whole.is_err(), "a listing of all of it is another question");
     }
 
     #[test]

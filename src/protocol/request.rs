@@ -10,6 +10,7 @@ use http::uri::{Authority, Scheme};
 use super::body::{ByteCount, RequestBody, ResponseBody};
 use super::meter::Meter;
 use crate::clock::Clock;
+use crate::fallback::{Asker, ClientKind, Reached};
 use crate::model::Timestamp;
 use crate::upstream::Hops;
 
@@ -65,6 +66,13 @@ impl Context {
     /// The host without its port, in lower case, for choosing a face or a bucket.
     pub fn host_name(&self) -> String {
         self.host.host().to_ascii_lowercase()
+    }
+
+    /// A client of this kind, and where it found the stage.
+    pub fn asker(&self, client: ClientKind) -> Asker<'_> {
+        let of_scheme = if self.scheme == Scheme::HTTPS { 443 } else { 80 };
+        let port = self.host.port_u16().unwrap_or(of_scheme);
+        Asker { client, reached: Some(Reached { host: self.host.host(), port }) }
     }
 }
 

@@ -85,6 +85,7 @@ impl Call<'_> {
             Target::Service => Ok(()),
             // DeleteObjects is allowed or refused key by key.
             Target::Bucket(_) if operation == Operation::DeleteObjects => self.known_or_granted(),
+            Target::Bucket(bucket) if operation.is_about_bucket() => self.authorize_bucket(bucket),
             Target::Bucket(bucket) => {
                 let key = if permission == Permission::List { self.query.get("prefix") } else { None };
                 self.authorize(permission, bucket, key.unwrap_or_default())
@@ -124,6 +125,11 @@ impl Call<'_> {
         key: &str,
     ) -> Result<(), Error> {
         Ok(access::authorize(&self.identity, &self.service.0.anonymous, permission, bucket, key)?)
+    }
+
+    /// Whether the caller may know of a bucket.
+    fn authorize_bucket(&self, bucket: &BucketName) -> Result<(), Error> {
+        Ok(access::authorize_bucket(&self.identity, &self.service.0.anonymous, bucket)?)
     }
 
     /// Refuses a body from somebody who may write nowhere.

@@ -183,6 +183,11 @@ impl Chosen {
 }
 
 impl Operation {
+    /// Whether it asks for what a bucket is and for none of its keys.
+    pub(super) fn is_about_bucket(self) -> bool {
+        matches!(self, Self::HeadBucket | Self::GetBucketLocation | Self::GetBucketVersioning)
+    }
+
     /// Finds the operation that a request wants of its target, and refuses every query name of S3's
     /// that this operation does not take: no request runs an operation other than the one it names.
     ///

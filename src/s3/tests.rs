@@ -611,3 +611,20 @@ async fn a_body_that_is_not_what_it_claims_changes_nothing() {
         assert_eq!(stage.send("HEAD /bucket/key", &[], "").await.status, StatusCode::NOT_FOUND);
     }
 }
+
+#[tokio::test]
+async fn a_bucket_is_there_for_whoever_may_list_a_part_of_it() {
+    let grant = |text: &str| Grant::parse(text).expect("a grant");
+    let stage = Stage::with(vec![grant("admin,write:*"), grant("read,list:bucket/pub/")]);
+    stage.put("/bucket", "").await;
+    stage.put("/other", "").await;
+    for (request, status) in [
+        ("HEAD /bucket", StatusCode::OK),
+        ("GET /bucket?location", StatusCode::OK),
+        ("GET /bucket?list-type=2&prefix=pub/", StatusCode::OK),
+        ("GET /bucket?list-type=2", StatusCode::FORBIDDEN),
+        ("HEAD /other", StatusCode::FORBIDDEN),
+    ] {
+        assert_eq!(stage.send(request, &[], "").await.status, status, "{request}");
+    }
+}

@@ -2,7 +2,8 @@
 //!
 //! Some first steps of a path are taken by other faces than S3, and so no bucket of that name can
 //! be addressed path-style: `pub` (for GET and HEAD), `storage`, `upload`, `download` and `batch`
-//! followed by Google's API paths, `-`, and every name that begins with `__`. Below a base domain
+//! followed by Google's API paths, `-`, and every name that begins with `__`. Google's API paths are
+//! its own at the hosts of the archive too, which have every other path. Below a base domain
 //! (`bucket.s3.localhost`) a path is always a key.
 
 use http::Method;
@@ -49,7 +50,12 @@ pub(super) fn select(address: Address<'_>, archive_hosts: &[String]) -> Face {
     }
     let reads = matches!(*method, Method::GET | Method::HEAD);
     let host = host.trim_end_matches('.');
-    if reads && archive_hosts.iter().any(|name| name == host) {
+    let is_archive_host = archive_hosts.iter().any(|name| name == host);
+    // A stage whose clients know it by the archive's name still has its API there.
+    if is_archive_host && gcs::is_path(path) {
+        return Face::Gcs;
+    }
+    if reads && is_archive_host {
         return Face::Archive;
     }
     if bucket_in_host {
@@ -101,7 +107,13 @@ mod tests {
             ("GET", "archive.example", "/", Face::Archive),
             ("HEAD", "archive.example", "/bucket/key", Face::Archive),
             ("GET", "archive.example.", "/", Face::Archive),
-            ("GET", "archive.example", "/storage/v1/b", Face::Archive),
+            ("GET", "archive.example", "/storage/v1/b", Face::Gcs),
+            ("HEAD", "archive.example.", "/download/storage/v1/b/name/o/key", Face::Gcs),
+            ("POST", "archive.example", "/upload/storage/v1/b/name/o", Face::Gcs),
+            ("POST", "archive.example", "/batch/storage/v1", Face::Gcs),
+            ("POST", "archive.example", "/__gcs__/token", Face::Gcs),
+            ("GET", "archive.example", "/storage/v1beta", Face::Archive),
+            ("GET", "archive.example", "/pub/storage/v1/b", Face::Archive),
             ("PUT", "archive.example", "/bucket/key", Face::S3),
             ("GET", "127.0.0.1", "/pub/firefox/", Face::Archive),
             ("HEAD", "127.0.0.1", "/pub/firefox/a.mar", Face::Archive),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode, Uri};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::time::Instant;
 
 use super::connect::Connector;
 use super::exchange::Exchange;
@@ -27,6 +28,10 @@ const BUFFER_BYTES: usize = 128 << 10;
 /// The largest index that is read: a folder of some 100,000 files.
 const INDEX_BYTES_MAX: usize = 32 << 20;
 
+/// How long an upload waits to be told whether its key is there already: a client that hears nothing
+/// for longer tries again, and again.
+const BRIEF_TIME: Duration = Duration::from_secs(3);
+
 /// How long a connection waits for another request.
 const IDLE_TIME: Duration = Duration::from_secs(20);
 
@@ -44,7 +49,8 @@ struct Inner {
 impl Client {
     /// Puts a client together. Nothing is connected before the first request.
     pub fn new(config: Config, clock: Clock) -> Result<Self, io::Error> {
-        let connector = Connector::new(config.connect_timeout, config.ca_file.as_deref())?;
+        let connector =
+            Connector::new(config.connect_timeout, config.ca_file.as_deref(), config.names.clone())?;
         let idle_max = config.connections_max + config.head_connections_max + config.list_connections_max;
         let http = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
@@ -66,6 +72,15 @@ impl Client {
     /// Reads a key: GET or HEAD. `None` if upstream says that there is none (404, 410); that is
     /// remembered for [`Config::absent_ttl`].
     pub async fn read(&self, read: Read<'_>) -> Result<Option<Answer>, Error> {
+        self.read_within(read, self.0.exchange.config.request_end()).await
+    }
+
+    /// The same for somebody who asks before a write: in a short time, however patient readers are.
+    pub async fn read_briefly(&self, read: Read<'_>) -> Result<Option<Answer>, Error> {
+        self.read_within(read, self.brief_end()).await
+    }
+
+    async fn read_within(&self, read: Read<'_>, until: Instant) -> Result<Option<Answer>, Error> {
         let Read { upstream, key, method, headers, hops } = read;
         let url = upstream.object_url(key)?;
         let state = self.state(upstream);
@@ -80,6 +95,7 @@ impl Client {
             ReadMethod::Head => Question::Head,
         };
         let outgoing = self.outgoing(upstream, &url, question, wanted, hops)?;
+        let outgoing = Outgoing { until, ..outgoing };
         let takes = |status: StatusCode| match status {
             StatusCode::OK | StatusCode::NOT_FOUND | StatusCode::GONE => true,
             StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => has_range,
@@ -110,6 +126,35 @@ impl Client {
         key: &ObjectKey,
         hops: &Hops,
     ) -> Result<Option<Remote>, Error> {
+        self.head_within(upstream, key, hops, self.0.exchange.config.request_end()).await
+    }
+
+    /// The same for somebody who asks before a write: in a short time, however patient readers are.
+    pub async fn head_briefly(
+        &self,
+        upstream: &Upstream,
+        key: &ObjectKey,
+        hops: &Hops,
+    ) -> Result<Option<Remote>, Error> {
+        self.head_within(upstream, key, hops, self.brief_end()).await
+    }
+
+    /// Whether an upstream was in trouble a moment ago (`breaker_pause`), and has not answered since.
+    pub fn is_in_trouble(&self, upstream: &Upstream) -> bool {
+        self.state(upstream).is_in_trouble(self.0.exchange.config.breaker_pause)
+    }
+
+    fn brief_end(&self) -> Instant {
+        self.0.exchange.config.request_end().min(Instant::now() + BRIEF_TIME)
+    }
+
+    async fn head_within(
+        &self,
+        upstream: &Upstream,
+        key: &ObjectKey,
+        hops: &Hops,
+        until: Instant,
+    ) -> Result<Option<Remote>, Error> {
         let state = self.state(upstream);
         self.check_loop(hops, &state)?;
         match state.remembered(key) {
@@ -118,7 +163,8 @@ impl Client {
             None => {}
         }
         let headers = &HeaderMap::new();
-        let answer = self.read(Read { upstream, key, method: ReadMethod::Head, headers, hops }).await?;
+        let read = Read { upstream, key, method: ReadMethod::Head, headers, hops };
+        let answer = self.read_within(read, until).await?;
         Ok(answer.map(|answer| answer.remote))
     }
 
@@ -136,8 +182,14 @@ impl Client {
 
     /// What a plain server shows of a folder, which is empty or ends in `/`: as JSON if it can, else
     /// as the page for people. `None` if it says that there is none. Nothing is remembered.
-    pub async fn index_page(&self, upstream: &Upstream, folder: &str) -> Result<Option<IndexPage>, Error> {
+    pub async fn index_page(
+        &self,
+        upstream: &Upstream,
+        folder: &str,
+        hops: &Hops,
+    ) -> Result<Option<IndexPage>, Error> {
         let state = self.state(upstream);
+        self.check_loop(hops, &state)?;
         let bad =
             |problem: &str| Error::Bad { upstream: state.name().to_owned(), problem: problem.to_owned() };
         let url = match (ObjectKey::parse(folder), upstream.place()) {
@@ -145,8 +197,7 @@ impl Client {
             (Err(InvalidObjectKey::Empty), Place::Url(prefix)) => prefix.as_str().to_owned(),
             (Err(_), Place::Url(_) | Place::S3(_) | Place::Gcs(_)) => return Err(bad("has no such folder")),
         };
-        let hops = Hops::default();
-        let outgoing = self.outgoing(upstream, &url, Question::List, Wanted::index(), &hops)?;
+        let outgoing = self.outgoing(upstream, &url, Question::List, Wanted::index(), hops)?;
         let takes = |status| matches!(status, StatusCode::OK | StatusCode::NOT_FOUND | StatusCode::GONE);
         let answered = self.0.exchange.ask(&state, &outgoing, folder, takes).await?;
         if answered.status != StatusCode::OK {

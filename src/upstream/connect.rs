@@ -26,6 +26,8 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 use tower_service::Service;
 
+use super::names::Names;
+
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// How long a connection that carries nothing is kept alive by the network before it is probed.
@@ -40,8 +42,8 @@ pub(super) struct Connector {
 
 impl Connector {
     /// Trusts the roots of Mozilla's programme, which are part of the program, and those in `ca_file`.
-    pub(super) fn new(timeout: Duration, ca_file: Option<&Path>) -> io::Result<Self> {
-        let mut http = HttpConnector::new_with_resolver(Resolver::default());
+    pub(super) fn new(timeout: Duration, ca_file: Option<&Path>, names: Names) -> io::Result<Self> {
+        let mut http = HttpConnector::new_with_resolver(Resolver::new(names));
         // `http://` is for upstreams that are configured so; redirects never lead from https:// to it.
         http.enforce_http(false);
         http.set_nodelay(true);
@@ -97,25 +99,38 @@ impl Service<Uri> for Connector {
     }
 }
 
-/// Turns names into addresses by `/etc/hosts` and the name servers of `/etc/resolv.conf`. They are
-/// read at the first question.
+/// Turns names into addresses by what is configured, `/etc/hosts` and the name servers of
+/// `/etc/resolv.conf`. These files are read at the first question.
 #[derive(Clone, Default)]
-pub(super) struct Resolver(Arc<OnceLock<Known>>);
+pub(super) struct Resolver {
+    names: Arc<Names>,
+    known: Arc<OnceLock<Known>>,
+}
 
-/// What the machine is configured to know.
+/// Who is asked of names that were not pinned: what the machine is configured to know.
 struct Known {
     hosts: Hosts,
     servers: TokioResolver,
 }
 
 impl Resolver {
+    fn new(names: Names) -> Self {
+        Self { names: Arc::new(names), known: Arc::default() }
+    }
+
     async fn lookup(self, name: Name) -> io::Result<std::vec::IntoIter<SocketAddr>> {
         let name = name.as_str().trim_end_matches('.');
+        if let Some(pinned) = self.names.of(name) {
+            return Ok(pinned.to_vec().into_iter());
+        }
         if is_loopback(name) {
             let addresses = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
             return Ok(with_port(addresses));
         }
-        let known = self.0.get_or_init(Known::from_system);
+        let known = self.known.get_or_init(|| match self.names.server {
+            None => Known::from_system(),
+            Some(server) => Known::from_server(server),
+        });
         let listed = known.listed(name);
         if !listed.is_empty() {
             return Ok(with_port(listed));
@@ -153,6 +168,16 @@ impl Known {
         builder.options_mut().ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
         builder.options_mut().use_hosts_file = ResolveHosts::Never;
         Self { hosts: Hosts::from_system().unwrap_or_default(), servers: builder.build() }
+    }
+
+    /// One name server and nothing of the machine, which may know production's names as the stage's.
+    fn from_server(server: SocketAddr) -> Self {
+        let servers = NameServerConfigGroup::from_ips_clear(&[server.ip()], server.port(), true);
+        let config = ResolverConfig::from_parts(None, Vec::new(), servers);
+        let mut builder = TokioResolver::builder_with_config(config, TokioConnectionProvider::default());
+        builder.options_mut().ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
+        builder.options_mut().use_hosts_file = ResolveHosts::Never;
+        Self { hosts: Hosts::default(), servers: builder.build() }
     }
 
     /// What `/etc/hosts` says of a name. A name server is not asked for what is missing there: a
@@ -196,7 +221,7 @@ mod tests {
 
     use hyper_util::client::legacy::connect::dns::Name;
 
-    use super::{Connector, Known, Resolver};
+    use super::{Connector, Known, Names, Resolver};
 
     async fn addresses(name: &str) -> Vec<IpAddr> {
         let name: Name = name.parse().expect("any text is a name");
@@ -217,7 +242,7 @@ mod tests {
         let mut known = Known::from_system();
         let file = "192.0.2.1 prod.example cdn # not.example\n2001:db8::1 cdn\n";
         known.hosts.read_hosts_conf(file.as_bytes()).expect("it reads");
-        let resolver = Resolver(Arc::new(OnceLock::from(known)));
+        let resolver = Resolver { known: Arc::new(OnceLock::from(known)), ..Resolver::default() };
         for (name, expected) in [
             ("prod.example", &["192.0.2.1"][..]),
             ("PROD.example.", &["192.0.2.1"]),
@@ -228,20 +253,68 @@ mod tests {
             let found: Vec<_> = found.map(|address| address.ip().to_string()).collect();
             assert_eq!(found, expected, "{name}");
         }
-        let known = resolver.0.get().expect("it is set");
+        let known = resolver.known.get().expect("it is set");
         assert!(known.listed("not.example").is_empty() && known.listed("example").is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_pinned_name_is_asked_of_nobody() {
+        let address = |text: &str| text.parse().expect("an address");
+        let pinned = [("prod.example", "192.0.2.7:0"), ("localhost", "192.0.2.8:8443")];
+        let pinned = pinned.map(|(name, at)| (name.to_owned(), vec![address(at)])).into();
+        // Nothing listens there: a question would fail.
+        let names = Names { pinned, server: Some(address("127.0.0.1:1")) };
+        let mut known = Known::from_system();
+        known.hosts.read_hosts_conf(&b"127.0.0.1 prod.example\n"[..]).expect("it reads");
+        let resolver = Resolver { known: Arc::new(OnceLock::from(known)), ..Resolver::new(names) };
+        for (name, expected) in [
+            ("prod.example", "192.0.2.7:0"),
+            ("Prod.Example.", "192.0.2.7:0"),
+            ("localhost", "192.0.2.8:8443"),
+        ] {
+            let name: Name = name.parse().expect("any text is a name");
+            let found = resolver.clone().lookup(name.clone()).await.expect("an address");
+            assert_eq!(found.collect::<Vec<_>>(), [address(expected)], "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_server_of_the_stage_s_own_stands_for_the_hosts_file_too() {
+        use tokio::net::UdpSocket;
+        let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
+        let server = socket.local_addr().expect("an address");
+        // Every question for an IPv4 address is answered with 192.0.2.9.
+        let answering = tokio::spawn(async move {
+            let mut packet = [0; 512];
+            while let Ok((length, client)) = socket.recv_from(&mut packet).await {
+                let mut answer = packet[..length].to_vec();
+                let end = 12 + answer[12..].iter().position(|byte| *byte == 0).expect("a name") + 5;
+                answer.truncate(end);
+                let is_ipv4 = answer[end - 4..end - 2] == [0, 1];
+                answer[2..12].copy_from_slice(&[0x81, 0x80, 0, 1, 0, u8::from(is_ipv4), 0, 0, 0, 0]);
+                if is_ipv4 {
+                    answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 9]);
+                }
+                socket.send_to(&answer, client).await.expect("it is sent");
+            }
+        });
+        let resolver = Resolver::new(Names { server: Some(server), ..Names::default() });
+        let name: Name = "prod.example".parse().expect("any text is a name");
+        let found = resolver.lookup(name).await.expect("an address");
+        assert_eq!(found.map(|at| at.ip().to_string()).collect::<Vec<_>>(), ["192.0.2.9"]);
+        answering.abort();
     }
 
     #[test]
     fn a_file_of_roots_must_hold_some() {
         let file = tempfile::NamedTempFile::new().expect("a file");
         let timeout = Duration::from_secs(1);
-        assert!(Connector::new(timeout, Some(file.path())).is_err());
-        assert!(Connector::new(timeout, Some("/no/such/file".as_ref())).is_err());
+        assert!(Connector::new(timeout, Some(file.path()), Names::default()).is_err());
+        assert!(Connector::new(timeout, Some("/no/such/file".as_ref()), Names::default()).is_err());
         let made =
             rcgen::generate_simple_self_signed(vec!["prod.example".to_owned()]).expect("a certificate");
         std::fs::write(file.path(), made.cert.pem()).expect("it is written");
-        assert!(Connector::new(timeout, Some(file.path())).is_ok());
-        assert!(Connector::new(timeout, None).is_ok());
+        assert!(Connector::new(timeout, Some(file.path()), Names::default()).is_ok());
+        assert!(Connector::new(timeout, None, Names::default()).is_ok());
     }
 }

@@ -14,6 +14,7 @@ mod head;
 mod hops;
 mod list;
 mod memory;
+mod names;
 mod patience;
 mod redirect;
 mod request;
@@ -30,6 +31,7 @@ use http::{HeaderMap, StatusCode};
 pub use body::Body;
 pub use client::Client;
 pub use hops::Hops;
+pub use names::{InvalidAddress, Names, read_address};
 
 use crate::fallback::{ReadMethod, Upstream};
 use crate::model::{ETag, Metadata, ObjectKey, Timestamp};
@@ -69,6 +71,8 @@ pub struct Config {
     pub absent_ttl: Duration,
     /// Further roots (PEM) besides those of Mozilla's programme, for upstreams within a company.
     pub ca_file: Option<std::path::PathBuf>,
+    /// Who turns names into addresses.
+    pub names: Names,
 }
 
 impl Default for Config {
@@ -88,6 +92,7 @@ impl Default for Config {
             list_ttl: Duration::from_secs(30),
             absent_ttl: Duration::from_secs(10),
             ca_file: None,
+            names: Names::default(),
         }
     }
 }

@@ -26,6 +26,8 @@ pub(super) struct State {
     breaker: Mutex<Breaker>,
     heads: Mutex<Memory<ObjectKey, Found>>,
     last_error: Mutex<Option<String>>,
+    /// When it was in trouble, if nothing has come of it since.
+    trouble: Mutex<Option<Instant>>,
     requests: AtomicU64,
     failures: AtomicU64,
     bytes: AtomicU64,
@@ -40,6 +42,7 @@ impl State {
             breaker: Mutex::new(Breaker::new(config.breaker_failures, config.breaker_pause)),
             heads: Mutex::new(Memory::new(config.absent_ttl, HEADS_BYTES_MAX)),
             last_error: Mutex::new(None),
+            trouble: Mutex::new(None),
             requests: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
@@ -59,6 +62,11 @@ impl State {
     pub(super) fn admit(self: &Arc<Self>) -> Result<Attempt, Error> {
         let admission = lock(&self.breaker).admit(Instant::now()).ok_or_else(|| self.down())?;
         Ok(Attempt { state: Arc::clone(self), admission, is_settled: false })
+    }
+
+    /// Whether the last that was heard of it is trouble, and not longer ago than `time`.
+    pub(super) fn is_in_trouble(&self, time: std::time::Duration) -> bool {
+        lock(&self.trouble).is_some_and(|since| since.elapsed() <= time)
     }
 
     fn down(&self) -> Error {
@@ -84,6 +92,7 @@ impl State {
     fn note(&self, failure: &Failure, admission: Admission) {
         self.failures.fetch_add(1, Ordering::Relaxed);
         *lock(&self.last_error) = Some(failure.to_string());
+        *lock(&self.trouble) = failure.is_trouble().then(Instant::now);
         let mut breaker = lock(&self.breaker);
         if failure.is_trouble() {
             let was_open = breaker.is_open();
@@ -99,6 +108,7 @@ impl State {
 
     fn succeed(&self) {
         *lock(&self.last_error) = None;
+        *lock(&self.trouble) = None;
         let mut breaker = lock(&self.breaker);
         if breaker.is_open() {
             tracing::info!(upstream = %self.name, "upstream is back");

@@ -28,7 +28,7 @@ impl View {
     /// The imported index comes before any call: what it says is missing is absent, in every mode,
     /// and a HEAD of what it has is answered from it.
     pub async fn miss<'a>(&'a self, miss: Miss<'a>) -> Result<Reply<'a>, Error> {
-        let decision = self.0.fallback.decide(miss.bucket, miss.key, miss.method, miss.client);
+        let decision = self.0.fallback.decide(miss.bucket, miss.key, miss.method, miss.asker);
         if !is_elsewhere(&decision) {
             return Ok(Reply::Absent(decision));
         }
@@ -61,8 +61,13 @@ impl View {
         redirect: Redirect<'a>,
         is_known: bool,
     ) -> Result<Reply<'a>, Error> {
+        let writer = miss.may_write && miss.method == ReadMethod::Head;
         if let Some(upstream) = redirect.probe.filter(|_| !is_known)
-            && self.0.upstream.head(upstream, miss.key, miss.hops).await?.is_none()
+            && match writer {
+                true => self.head_for_writer((upstream, redirect.offline), miss.key, miss.hops).await?,
+                false => self.0.upstream.head(upstream, miss.key, miss.hops).await?,
+            }
+            .is_none()
         {
             return Ok(Reply::Absent(Decision::Redirect(redirect)));
         }
@@ -72,7 +77,11 @@ impl View {
     async fn pass_through<'a>(&self, miss: Miss<'a>, fetch: Fetch<'a>) -> Result<Reply<'a>, Error> {
         let Miss { key, method, headers, hops, .. } = miss;
         let read = Read { upstream: fetch.upstream, key, method, headers, hops };
-        let answer = self.0.upstream.read(read).await?;
+        let answer = if miss.may_write && method == ReadMethod::Head {
+            self.read_for_writer(read, fetch.offline).await?
+        } else {
+            self.0.upstream.read(read).await?
+        };
         Ok(answer.map_or(Reply::Absent(Decision::Fetch(fetch)), Reply::Proxied))
     }
 
@@ -151,6 +160,22 @@ impl View {
             Known::Absent => Ok(None),
             Known::Here(row) => Ok(Some(of_index(row))),
             Known::Unknown => Ok(self.0.upstream.head(fetch.upstream, key, hops).await?),
+        }
+    }
+
+    /// The same for somebody who may write the key: in a short time, and as the rule's `offline` says
+    /// while upstream does not answer.
+    pub async fn remote_for_writer(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        hops: &Hops,
+    ) -> Result<Option<Remote>, Error> {
+        let Some(fetch) = self.0.fallback.source(bucket, key) else { return Ok(None) };
+        match self.0.store.find_inventory(bucket, key)? {
+            Known::Absent => Ok(None),
+            Known::Here(row) => Ok(Some(of_index(row))),
+            Known::Unknown => self.head_for_writer((fetch.upstream, fetch.offline), key, hops).await,
         }
     }
 

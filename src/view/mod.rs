@@ -11,6 +11,7 @@ mod flights;
 mod keep;
 mod listing;
 mod miss;
+mod offline;
 mod reader;
 mod remote;
 #[cfg(test)]
@@ -33,7 +34,7 @@ pub use turn::Turn;
 use self::flights::Flights;
 use self::keep::Keeper;
 use crate::clock::Clock;
-use crate::fallback::{ClientKind, Decision, Fallback, ReadMethod, Redirect};
+use crate::fallback::{Asker, Decision, Fallback, ReadMethod, Redirect};
 use crate::model::{BucketName, ConditionFailed, ObjectKey, VersionId};
 use crate::store::{self, Lookup, Object, Origin, Store};
 use crate::upstream::{self, Answer, Hops, Remote};
@@ -86,12 +87,14 @@ pub struct Miss<'a> {
     pub key: &'a ObjectKey,
     /// GET or HEAD.
     pub method: ReadMethod,
-    /// Who asks.
-    pub client: ClientKind,
+    /// Who asks, and where the stage was found.
+    pub asker: Asker<'a>,
     /// The client's headers: range and conditions count.
     pub headers: &'a HeaderMap,
     /// Which stages asked us.
     pub hops: &'a Hops,
+    /// Whether who asks may write the key, and so may want to know whether it must.
+    pub may_write: bool,
 }
 
 /// What becomes of a miss.

@@ -27,7 +27,7 @@ impl View {
         if !self.is_blank(bucket, key).await? {
             return Ok(());
         }
-        let Some(remote) = self.remote(bucket, key, hops).await? else { return Ok(()) };
+        let Some(remote) = self.remote_for_writer(bucket, key, hops).await? else { return Ok(()) };
         conditions.check(Some(&as_object(bucket, &remote).state())).map_err(Error::Condition)?;
         if let Some(flight) = self.0.flights.of(bucket, key) {
             // It is about to be kept, and the store can compare with what it keeps. Whether it comes

@@ -22,6 +22,8 @@ pub(super) struct Address {
     /// Where it is looked for, in this order.
     pub(super) buckets: Vec<BucketName>,
     pub(super) read_as: ReadAs,
+    /// The host and the port of a URL: where the client finds the stage.
+    pub(super) reached: Option<(String, u16)>,
 }
 
 /// As what an address was read.
@@ -71,7 +73,8 @@ impl Address {
             Some((scheme, rest))
                 if scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https") =>
             {
-                Self::of_url(rest, known)?
+                let of_scheme = if scheme.eq_ignore_ascii_case("https") { 443 } else { 80 };
+                Self::of_url(rest, of_scheme, known)?
             }
             Some(_) | None => return Self::of_key(text, bucket, known),
         };
@@ -91,7 +94,7 @@ impl Address {
         let key = ObjectKey::parse(key).map_err(|error| {
             Failure::Usage(format!("there is no key in this address, or not one of S3: {error}"))
         })?;
-        Ok(Self { key, buckets: vec![bucket], read_as })
+        Ok(Self { key, buckets: vec![bucket], read_as, reached: None })
     }
 
     /// A key as it is: not decoded.
@@ -111,35 +114,45 @@ impl Address {
                     })?
             }
         };
-        Ok(Self { key, buckets, read_as: ReadAs::Key })
+        Ok(Self { key, buckets, read_as: ReadAs::Key, reached: None })
     }
 
-    /// `host[:port]/path[?query]`, in the order in which the server tells its faces apart.
-    fn of_url(rest: &str, known: Known<'_>) -> Result<Self, Failure> {
+    /// `host[:port]/path[?query]`.
+    fn of_url(rest: &str, of_scheme: u16, known: Known<'_>) -> Result<Self, Failure> {
         let rest = rest.split(['?', '#']).next().unwrap_or_default();
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host).to_ascii_lowercase();
-        let host = match authority.rsplit_once(':') {
-            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-            Some(_) | None => authority.as_str(),
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => (host, port.parse().ok()),
+            Some(_) | None => (authority.as_str(), None),
         };
+        let read = Self::of_host(rest, (host, path), &authority, known)?;
+        Ok(Self { reached: Some((host.to_owned(), port.unwrap_or(of_scheme))), ..read })
+    }
+
+    /// In the order in which the server tells its faces apart.
+    fn of_host(
+        rest: &str,
+        (host, path): (&str, &str),
+        authority: &str,
+        known: Known<'_>,
+    ) -> Result<Self, Failure> {
         let decode = |raw: &str| read_path(raw).map_err(|error| Failure::Usage(format!("{raw}: {error}")));
         let is_archive = |config: &archive::Config| config.hosts().iter().any(|own| own == host);
-        if !known.archive.iter().any(is_archive) {
-            if let Some(bucket) = known.s3.bucket_in_host(&authority).or_else(|| production_bucket(host)) {
-                let key = decode(path.strip_prefix('/').unwrap_or(path))?;
-                return Self::new(&bucket.to_ascii_lowercase(), &key, ReadAs::VirtualHost);
+        let is_archive = known.archive.iter().any(is_archive);
+        let in_host = known.s3.bucket_in_host(authority).or_else(|| production_bucket(host));
+        if let Some(bucket) = in_host.filter(|_| !is_archive) {
+            let key = decode(path.strip_prefix('/').unwrap_or(path))?;
+            return Self::new(&bucket.to_ascii_lowercase(), &key, ReadAs::VirtualHost);
+        }
+        for root in ["/storage/v1/b/", "/download/storage/v1/b/"] {
+            if let Some((bucket, key)) = path.strip_prefix(root).and_then(|rest| rest.split_once("/o/")) {
+                return Self::new(&decode(bucket)?, &decode(key)?, ReadAs::GcsJson);
             }
-            for root in ["/storage/v1/b/", "/download/storage/v1/b/"] {
-                if let Some((bucket, key)) = path.strip_prefix(root).and_then(|rest| rest.split_once("/o/")) {
-                    return Self::new(&decode(bucket)?, &decode(key)?, ReadAs::GcsJson);
-                }
-            }
-            if !path.starts_with("/pub/") {
-                let (bucket, key) =
-                    path.strip_prefix('/').unwrap_or(path).split_once('/').unwrap_or_default();
-                return Self::new(&decode(bucket)?, &decode(key)?, ReadAs::PathStyle);
-            }
+        }
+        if !is_archive && !path.starts_with("/pub/") {
+            let (bucket, key) = path.strip_prefix('/').unwrap_or(path).split_once('/').unwrap_or_default();
+            return Self::new(&decode(bucket)?, &decode(key)?, ReadAs::PathStyle);
         }
         let (key, trees) = archive::file_at(known.archive, host, path)
             .ok_or_else(|| Failure::Usage(format!("{rest} is a directory: name a file")))?;
@@ -147,7 +160,7 @@ impl Address {
         if buckets.is_empty() {
             return Err(Failure::Usage(format!("no [[archive]] and no bucket is behind {path} of {host}")));
         }
-        Ok(Self { key, buckets, read_as: ReadAs::ArchivePath })
+        Ok(Self { key, buckets, read_as: ReadAs::ArchivePath, reached: None })
     }
 }
 

@@ -136,7 +136,7 @@ impl Site {
     pub(in crate::cli) async fn look(&self, key_prefix: &str, folder: &str) -> Result<Found, Failure> {
         let below = folder.strip_prefix(key_prefix).unwrap_or(folder);
         let turn = self.turn().await;
-        let page = self.client.index_page(&self.upstream, below).await;
+        let page = self.client.index_page(&self.upstream, below, &Hops::default()).await;
         drop(turn);
         let bad = |told: &dyn std::fmt::Display| {
             Failure::Refused(format!("{}{below}: {told}", self.upstream.name()))

@@ -88,6 +88,8 @@ async fn absent(call: &mut Call<'_>, place: &Place, generation: Option<u64>) -> 
         headers: &call.headers,
         context: call.context,
         tags: Tags::Own(resource::state),
+        // These are the bytes; who wants to know whether there are any asks for the resource.
+        may_write: false,
     };
     let none = || Error::no_such_object(&place.bucket, &place.key);
     let found = match miss::read(&call.service.0.inner.view, asked, call.outcome).await? {

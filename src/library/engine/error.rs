@@ -55,6 +55,11 @@ pub enum Error {
         "the engine's disk is full ({0}): return stages that are not needed (understudy library list), or make space (docker system df)"
     )]
     DiskFull(String),
+    /// It cannot limit processors.
+    #[error(
+        "this engine has no CPU quotas ({0}): it cannot give a stage `cpus`. Leave `cpus` out of the template in library.toml, or start an engine whose kernel has them (CONFIG_CFS_BANDWIDTH)"
+    )]
+    NoCpuQuota(String),
     /// There is no network left.
     #[error(
         "the engine has no network left to give: return stages that are not needed, or widen default-address-pools in its daemon.json"
@@ -158,6 +163,8 @@ fn refused(doing: String, message: String) -> Error {
         Error::DiskFull(message)
     } else if let Some(port) = taken_port(&lower) {
         Error::PortTaken(port)
+    } else if lower.contains("nanocpus can not be set") || lower.contains("cpu.cfs_quota_us") {
+        Error::NoCpuQuota(message)
     } else if lower.contains("non-overlapping") || lower.contains("fully subnetted") {
         Error::NoNetwork
     } else if lower.contains("no such image") {
@@ -226,6 +233,14 @@ mod tests {
             (
                 "could not find an available, non-overlapping IPv4 address pool among the defaults",
                 "no network left",
+            ),
+            (
+                "NanoCPUs can not be set, as your kernel does not support CPU CFS scheduler or the cgroup is not mounted",
+                "Leave `cpus` out of the template",
+            ),
+            (
+                "NanoCPUs can not be set, as your kernel does not support CPU cfs period/quota or the cgroup is not mounted",
+                "CPU quotas",
             ),
             ("No such image: mine:1", "docker build -f docker/Dockerfile -t mine:1 ."),
             ("something else", "cannot try: something else"),

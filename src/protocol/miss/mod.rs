@@ -48,6 +48,8 @@ pub struct Asked<'a> {
     pub context: &'a Context,
     /// What the tags of the face are.
     pub tags: Tags,
+    /// Whether who asks may write the key.
+    pub may_write: bool,
 }
 
 /// What the tags of a face are: what `If-Match` and its family name, and `ETag` says.
@@ -113,8 +115,9 @@ pub enum Failed {
 /// Finds out what becomes of a read, and tells the request log.
 pub async fn read(view: &View, asked: Asked<'_>, outcome: &mut Outcome) -> Result<Missed, Failed> {
     let passed = passed_on(&asked);
-    let Asked { bucket, key, method, client, context, .. } = asked;
-    let miss = Miss { bucket, key, method, client, headers: &passed, hops: &context.hops };
+    let Asked { bucket, key, method, client, context, may_write, .. } = asked;
+    let asker = context.asker(client);
+    let miss = Miss { bucket, key, method, asker, headers: &passed, hops: &context.hops, may_write };
     let reply = view.miss(miss).await;
     match &reply {
         Ok(Reply::Absent(decision)) => note(decision, outcome),
@@ -123,7 +126,7 @@ pub async fn read(view: &View, asked: Asked<'_>, outcome: &mut Outcome) -> Resul
             outcome.production = Some(redirect.upstream.name());
         }
         Ok(Reply::Proxied(_) | Reply::Flying(_) | Reply::Known(_)) | Err(_) => {
-            note(&view.fallback().decide(bucket, key, method, client), outcome);
+            note(&view.fallback().decide(bucket, key, method, asker), outcome);
         }
     }
     Ok(match reply? {

@@ -55,6 +55,7 @@ async fn told_of(
         headers: &headers,
         context: &context,
         tags: Tags::OfObjects,
+        may_write: false,
     };
     let became = match read(&view, asked, &mut outcome).await {
         Ok(Missed::Absent) => "absent".to_owned(),

@@ -6,7 +6,7 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 
 use crate::fallback::ReadMethod;
-use crate::model::{BucketName, ByteRange, ObjectKey, PartNumber, Unsatisfiable, VersionId};
+use crate::model::{BucketName, ByteRange, ObjectKey, PartNumber, Permission, Unsatisfiable, VersionId};
 use crate::protocol::body::ResponseBody;
 use crate::protocol::miss::{self, Asked, Missed};
 use crate::protocol::outcome::Answered;
@@ -79,6 +79,7 @@ async fn absent(
         headers: &call.headers,
         context: call.context,
         tags: miss::Tags::OfObjects,
+        may_write: call.authorize(Permission::Write, bucket, key.as_str()).is_ok(),
     };
     let found = match miss::read(&call.service.0.view, asked, call.outcome).await? {
         Missed::Absent => return Err(no_such_key(key)),

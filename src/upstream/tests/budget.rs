@@ -160,7 +160,8 @@ async fn a_listing_that_drips_ends_with_the_time_of_its_request() {
     let (upstream, ask) = (bucket(server.address, false), super::lists::ask());
     let error = client.list(&upstream, &ask, &Hops::default()).await.expect_err("it never ends");
     assert!(matches!(error, Error::TimedOut { .. }), "{error}");
-    let index = client.index_page(&plain(server.address), "").await.expect_err("nor does this");
+    let index =
+        client.index_page(&plain(server.address), "", &Hops::default()).await.expect_err("nor does this");
     assert!(matches!(index, Error::TimedOut { .. }), "{index}");
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{Answer, Body, Client, Config, Error, Hops, Read};
+use super::{Answer, Body, Client, Config, Error, Hops, Names, Read};
 use crate::clock::Clock;
 use crate::fallback::{Place, ReadMethod, S3Upstream, Upstream, UrlPrefix};
 use crate::model::{ObjectKey, Timestamp};
@@ -41,6 +41,7 @@ fn patient() -> Config {
         list_ttl: Duration::ZERO,
         absent_ttl: Duration::ZERO,
         ca_file: None,
+        names: Names::default(),
     }
 }
 

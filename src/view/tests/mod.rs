@@ -15,7 +15,7 @@ use http::{HeaderMap, HeaderValue};
 
 use self::production::{Production, Served};
 use super::*;
-use crate::fallback::{ReleaseConfig, Rule};
+use crate::fallback::{ClientKind, ReleaseConfig, Rule};
 use crate::model::{ByteRange, Metadata, Owner, Tags, WriteConditions};
 use crate::store::{Content, DeleteObject, Durability, NewBucket, Options, PutObject};
 
@@ -126,7 +126,15 @@ impl Fixture {
         let (bucket, key) = (bucket(), key(name));
         let client = ClientKind::Plain;
         let hops = Hops::default();
-        let miss = Miss { bucket: &bucket, key: &key, method, client, headers, hops: &hops };
+        let miss = Miss {
+            bucket: &bucket,
+            key: &key,
+            method,
+            asker: client.into(),
+            headers,
+            hops: &hops,
+            may_write: false,
+        };
         Ok(match self.view.miss(miss).await? {
             Reply::Absent(_) => Got::Absent,
             Reply::Redirect(redirect) => {

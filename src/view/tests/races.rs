@@ -4,6 +4,7 @@ use http::HeaderName;
 
 use super::production::Gate;
 use super::*;
+use crate::fallback::ClientKind;
 use crate::model::SnapshotName;
 
 /// A flight of 3 MiB that waits at its second one.
@@ -117,7 +118,15 @@ async fn a_request_that_went_in_circles_does_not_wait_for_itself() {
     let hops = Hops::read(&HeaderMap::from_iter([(HeaderName::from_static("cdn-loop"), circles)]));
     let (bucket, key, headers) = (bucket(), key("a"), HeaderMap::new());
     let (method, client) = (ReadMethod::Get, ClientKind::Sdk);
-    let miss = Miss { bucket: &bucket, key: &key, method, client, headers: &headers, hops: &hops };
+    let miss = Miss {
+        bucket: &bucket,
+        key: &key,
+        method,
+        may_write: false,
+        asker: client.into(),
+        headers: &headers,
+        hops: &hops,
+    };
     let looped = |error: &Error| matches!(error, Error::Upstream(upstream::Error::Loop { .. }));
     assert!(fixture.view.miss(miss).await.is_err_and(|error| looped(&error)));
     assert!(fixture.view.materialise(&bucket, &key, &hops).await.is_err_and(|error| looped(&error)));
