@@ -287,14 +287,12 @@ impl Fallback {
                 rule.decide(name, key, (method, client), || self.release.is_previous(key.as_str()))
             }
         };
-        match decision {
-            Decision::Redirect(Redirect { rule, upstream, offline, .. })
-                if self.own.lead_back(upstream, reached) =>
-            {
-                Decision::Fetch(Fetch { rule, upstream, keep: false, leads_back: true, offline })
-            }
-            decision => decision,
+        if let Decision::Redirect(Redirect { rule, upstream, offline, .. }) = decision
+            && self.own.lead_back(upstream, reached)
+        {
+            return Decision::Fetch(Fetch { rule, upstream, keep: false, leads_back: true, offline });
         }
+        decision
     }
 
     /// The rules of a bucket with their names, in the order in which they are asked.

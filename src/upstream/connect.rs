@@ -121,7 +121,8 @@ impl Resolver {
     async fn lookup(self, name: Name) -> io::Result<std::vec::IntoIter<SocketAddr>> {
         let name = name.as_str().trim_end_matches('.');
         if let Some(pinned) = self.names.of(name) {
-            return Ok(pinned.to_vec().into_iter());
+            let addresses: Vec<_> = pinned.into();
+            return Ok(addresses.into_iter());
         }
         if is_loopback(name) {
             let addresses = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];

@@ -63,9 +63,10 @@ impl View {
     ) -> Result<Reply<'a>, Error> {
         let writer = miss.may_write && miss.method == ReadMethod::Head;
         if let Some(upstream) = redirect.probe.filter(|_| !is_known)
-            && match writer {
-                true => self.head_for_writer((upstream, redirect.offline), miss.key, miss.hops).await?,
-                false => self.0.upstream.head(upstream, miss.key, miss.hops).await?,
+            && if writer {
+                self.head_for_writer((upstream, redirect.offline), miss.key, miss.hops).await?
+            } else {
+                self.0.upstream.head(upstream, miss.key, miss.hops).await?
             }
             .is_none()
         {

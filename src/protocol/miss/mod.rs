@@ -116,8 +116,8 @@ pub enum Failed {
 pub async fn read(view: &View, asked: Asked<'_>, outcome: &mut Outcome) -> Result<Missed, Failed> {
     let passed = passed_on(&asked);
     let Asked { bucket, key, method, client, context, may_write, .. } = asked;
-    let asker = context.asker(client);
-    let miss = Miss { bucket, key, method, asker, headers: &passed, hops: &context.hops, may_write };
+    let who = context.asker(client);
+    let miss = Miss { bucket, key, method, asker: who, headers: &passed, hops: &context.hops, may_write };
     let reply = view.miss(miss).await;
     match &reply {
         Ok(Reply::Absent(decision)) => note(decision, outcome),
@@ -126,7 +126,7 @@ pub async fn read(view: &View, asked: Asked<'_>, outcome: &mut Outcome) -> Resul
             outcome.production = Some(redirect.upstream.name());
         }
         Ok(Reply::Proxied(_) | Reply::Flying(_) | Reply::Known(_)) | Err(_) => {
-            note(&view.fallback().decide(bucket, key, method, asker), outcome);
+            note(&view.fallback().decide(bucket, key, method, who), outcome);
         }
     }
     Ok(match reply? {
