@@ -47,6 +47,8 @@ pub(super) struct Keeper {
     /// For bodies whose length is not known.
     pub(super) allowance: Allowance,
     uses: Uses,
+    /// Held while uses are on their way to the store: who evicts must not go before them.
+    telling: tokio::sync::Mutex<()>,
     hits: AtomicU64,
     fills: AtomicU64,
     fill_bytes: AtomicU64,
@@ -67,6 +69,7 @@ impl Keeper {
             config,
             allowance: Allowance::new(config.max_bytes),
             uses: Uses::default(),
+            telling: tokio::sync::Mutex::default(),
             hits: AtomicU64::new(0),
             fills: AtomicU64::new(0),
             fill_bytes: AtomicU64::new(0),
@@ -208,6 +211,7 @@ impl View {
 
     /// Tells the store what was read.
     pub(super) async fn tell_uses(&self) -> Result<(), Error> {
+        let _telling = self.0.keeper.telling.lock().await;
         let used = self.0.keeper.uses.take();
         if !used.is_empty() {
             self.0.store.note_used(used).await?;
