@@ -207,7 +207,7 @@ statements! {
         SELECT number, content_id, size, modified_ms, md5, crc32c, crc64nvme, checksum_algorithm, checksum
         FROM part WHERE upload = ?1 AND number > ?2
         ORDER BY number LIMIT ?3";
-    LAST_PART = "SELECT max(content_id) FROM part WHERE upload = ?1";
+    CONTENTS_OF_PARTS = "SELECT number, content_id FROM part WHERE upload = ?1 ORDER BY number";
 
     // The imported index.
     FIND_INVENTORY = "
