@@ -160,6 +160,15 @@ impl Error {
         Self::File { path: path.to_owned(), source: Arc::new(source) }
     }
 
+    /// Whether room may be what a write to the index lacked: SQLite calls an exceeded quota an I/O failure.
+    pub(super) fn may_lack_room(&self) -> bool {
+        match self {
+            Self::Full { .. } => true,
+            Self::Index(source) => source.sqlite_error_code() == Some(rusqlite::ErrorCode::SystemIoFailure),
+            _ => false,
+        }
+    }
+
     /// A row that says something the store never writes.
     pub(super) fn damaged(what: impl std::fmt::Display) -> Self {
         Self::Damaged(what.to_string())

@@ -170,7 +170,7 @@ pub(super) fn commit(change: &mut Change, group: Vec<Job>, warned: &mut Option<I
     let worked = started.elapsed();
     let outcome = begun.and_then(|()| change.commit());
     let held = started.elapsed();
-    if makes_room && matches!(outcome, Err(Error::Full { .. })) {
+    if makes_room && outcome.as_ref().is_err_and(Error::may_lack_room) {
         change.give_up_ballast();
     }
     for answer in answers {
