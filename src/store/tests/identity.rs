@@ -240,7 +240,13 @@ async fn the_index_of_another_stage_is_refused_and_a_fork_is_another_stage() {
     let (folder, options) = stopped(fixture).await;
     std::fs::write(folder.path().join("index.sqlite"), other).expect("writable");
     assert!(matches!(doubt(refused(&options)), Doubt::Another { .. }));
+    // Its snapshots are the first stage's, and an id is not the same in both.
+    let mixed = fsck::accept_index(folder.path()).expect_err("there is a snapshot");
+    assert!(mixed.to_string().contains("one.sqlite"), "{mixed}");
     assert_eq!(sizes_below(&folder.path().join("blobs")), bytes_of(&SIZES));
+    assert!(matches!(doubt(refused(&options)), Doubt::Another { .. }));
+    std::fs::rename(folder.path().join("snapshots/one.sqlite"), folder.path().join("away")).expect("our own");
+    fsck::accept_index(folder.path()).expect("accepted").expect("it was in doubt");
 }
 
 #[tokio::test]
