@@ -323,6 +323,11 @@ impl Change {
         self.connection.total_changes()
     }
 
+    /// Administrative work begins, or has come to its end.
+    pub(super) fn note_long_work(&self, begins: bool) {
+        if begins { self.shared.holds.begin_long_work() } else { self.shared.holds.end_long_work() }
+    }
+
     /// Notes that the writer was held.
     pub(super) fn note_hold(&self, by: Kind, time: Duration) {
         self.shared.holds.note(by, time);

@@ -121,15 +121,28 @@ fn serve(queue: &Receiver<Job>, change: &mut Change) {
         let (group, next) = gather(job, queue);
         let last = matches!(next, Some(Job::Close));
         if !group.is_empty() {
+            let is_long = is_long_work(&group[0]);
+            if is_long {
+                change.note_long_work(true);
+            }
             commit(change, group, &mut warned);
             // After the answers, so that nobody waits for it.
             checkpoint(change);
+            if is_long {
+                change.note_long_work(false);
+            }
         }
         if last {
             return;
         }
         first = next.or_else(|| queue.recv().ok());
     }
+}
+
+/// Whether a job may take minutes without anything being wrong. It is alone in its group.
+fn is_long_work(job: &Job) -> bool {
+    // What has no kind of its own is not long, but for what only tests do.
+    job.kind().is_administrative() && job.kind() != Kind::Other
 }
 
 fn checkpoint(change: &mut Change) {
