@@ -351,7 +351,7 @@ fn check_index_is_there(data_dir: &Path) -> Result<(), Error> {
 fn collect_garbage(run: &Run<'_>) -> Result<BTreeSet<PathBuf>, Error> {
     let mut files = BTreeSet::new();
     loop {
-        let swept = sweep::collect(run.connection, u64::MAX, |_| false)?;
+        let swept = sweep::collect(run.connection, sweep::Due::all(u64::MAX), |_| false)?;
         files.extend(swept.files.iter().map(|name| run.folder.blob_path(name)));
         if !swept.more {
             return Ok(files);
