@@ -88,6 +88,7 @@ impl Scratch {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        crate::store::private::create_if_missing(&path).map_err(|error| folder.explain(&path, error))?;
         let scratch = Self { connection: Connection::open_with_flags(&path, flags)?, path };
         scratch.connection.execute_batch(&format!(
             "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;
