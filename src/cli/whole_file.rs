@@ -16,6 +16,9 @@ const ENDING: &str = ".partial";
 /// How many those digits are.
 const DIGITS: usize = 16;
 
+/// How long the name of a file may be, so that there is room for the name that it has before.
+const NAME_BYTES_MAX: usize = 255 - (DIGITS + ENDING.len() + "..".len());
+
 /// Writes a file, for its owner alone. One that is there is replaced when the new one is whole.
 pub(super) fn write<T>(
     path: &Path,
@@ -24,6 +27,12 @@ pub(super) fn write<T>(
     let failed = |error: io::Error| Failure::Usage(format!("cannot write {}: {error}", path.display()));
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = path.file_name().ok_or_else(|| failed(io::ErrorKind::IsADirectory.into()))?.to_string_lossy();
+    if name.len() > NAME_BYTES_MAX {
+        let (path, length) = (path.display(), name.len());
+        return Err(Failure::Usage(format!(
+            "cannot write {path}: its name has {length} bytes, and {NAME_BYTES_MAX} is the most: give a shorter one"
+        )));
+    }
     remove_abandoned(folder, &name);
     let mut random = [0_u8; DIGITS / 2];
     getrandom::fill(&mut random).map_err(|error| failed(io::Error::other(error.to_string())))?;
@@ -143,6 +152,19 @@ mod tests {
             (names(folder.path()), fs::read_to_string(&path).expect("there")),
             (vec!["export".to_owned()], "two".to_owned())
         );
+    }
+
+    #[test]
+    fn a_name_that_is_too_long_is_refused_before_anything_is_done() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        write(&folder.path().join("n".repeat(229)), |_| Ok(())).expect("written");
+        let mut is_asked = false;
+        let refused = write(&folder.path().join("n".repeat(230)), |_| {
+            is_asked = true;
+            Ok(())
+        });
+        let Err(Failure::Usage(message)) = refused else { panic!("it was taken") };
+        assert!(message.contains("230 bytes") && message.contains("229") && !is_asked, "{message}");
     }
 
     #[test]

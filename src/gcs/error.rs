@@ -338,7 +338,8 @@ impl From<store::Error> for Error {
             E::Condition(failed) | E::SourceCondition(failed) => Self::condition(failed),
             // Between reading the source and using it, somebody else wrote it: the client may try again.
             E::SourceChanged => Self::with_message(Reason::BackendError, words),
-            E::InvalidPart { .. }
+            E::BadMove { .. }
+            | E::InvalidPart { .. }
             | E::InvalidPartOrder
             | E::PartTooSmall { .. }
             | E::ChecksumMismatch { .. }

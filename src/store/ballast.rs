@@ -8,8 +8,8 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
@@ -18,6 +18,9 @@ use rustix::io::Errno;
 const FILE: &str = "ballast";
 /// How much is written at once where room cannot be reserved.
 const PIECE_BYTES: usize = 64 << 10;
+/// Once it was given up, or could not be made, it is not made for so long: the disk may be fuller than it
+/// says of itself, and what needs the room must get it.
+const PAUSE: Duration = Duration::from_mins(1);
 
 /// The ballast of a data folder.
 #[derive(Debug)]
@@ -25,8 +28,15 @@ pub(super) struct Ballast {
     path: PathBuf,
     /// How large it shall be; 0 for none.
     wanted_bytes: u64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
     /// How large it is.
-    held_bytes: Mutex<u64>,
+    held_bytes: u64,
+    /// When it may be made again, where that is not now.
+    not_before: Option<Instant>,
 }
 
 impl Ballast {
@@ -34,7 +44,12 @@ impl Ballast {
     pub(super) fn find(root: &Path, wanted_bytes: u64) -> Self {
         let path = root.join(FILE);
         let held_bytes = fs::symlink_metadata(&path).map_or(0, |found| found.len());
-        Self { path, wanted_bytes, held_bytes: Mutex::new(held_bytes) }
+        Self { path, wanted_bytes, state: Mutex::new(State { held_bytes, not_before: None }) }
+    }
+
+    /// Every change of the state is complete in itself, so a panic elsewhere leaves it whole.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Gives its room back if less than `needed_bytes` are free. Says whether it did.
@@ -44,8 +59,8 @@ impl Ballast {
 
     /// Gives its room back. Says whether there was any.
     pub(super) fn release(&self) -> bool {
-        let mut held_bytes = self.held_bytes.lock().unwrap_or_else(PoisonError::into_inner);
-        if *held_bytes == 0 {
+        let mut state = self.lock();
+        if state.held_bytes == 0 {
             return false;
         }
         // Cut first: a file that somebody else has open goes only when they close it.
@@ -58,36 +73,42 @@ impl Ballast {
             return false;
         }
         tracing::warn!(
-            bytes = *held_bytes,
+            bytes = state.held_bytes,
             "the disk is full: the ballast was given up so that deletions go on"
         );
-        *held_bytes = 0;
+        *state = State { held_bytes: 0, not_before: Some(Instant::now() + PAUSE) };
         true
     }
 
     /// Whether it is as large as it shall be.
     pub(super) fn is_whole(&self) -> bool {
-        *self.held_bytes.lock().unwrap_or_else(PoisonError::into_inner) == self.wanted_bytes
+        self.lock().held_bytes == self.wanted_bytes
     }
 
-    /// Makes it again if that leaves twice as much free besides `reserve_bytes`.
+    /// Makes it again if that leaves twice as much free besides `reserve_bytes`, unless it was given up a
+    /// moment ago.
     pub(super) fn restore(&self, free_bytes: Option<u64>, reserve_bytes: u64) {
-        let mut held_bytes = self.held_bytes.lock().unwrap_or_else(PoisonError::into_inner);
-        if *held_bytes == self.wanted_bytes {
+        self.restore_at(Instant::now(), free_bytes, reserve_bytes);
+    }
+
+    fn restore_at(&self, now: Instant, free_bytes: Option<u64>, reserve_bytes: u64) {
+        let mut state = self.lock();
+        if state.held_bytes == self.wanted_bytes || state.not_before.is_some_and(|due| now < due) {
             return;
         }
-        if *held_bytes > 0 && fs::remove_file(&self.path).is_ok() {
-            *held_bytes = 0;
+        if state.held_bytes > 0 && fs::remove_file(&self.path).is_ok() {
+            state.held_bytes = 0;
         }
         let needed_bytes = reserve_bytes.saturating_add(self.wanted_bytes.saturating_mul(3));
         if self.wanted_bytes == 0 || free_bytes.is_none_or(|free| free < needed_bytes) {
             return;
         }
         match make(&self.path, self.wanted_bytes) {
-            Ok(()) => *held_bytes = self.wanted_bytes,
+            Ok(()) => *state = State { held_bytes: self.wanted_bytes, not_before: None },
             Err(error) => {
                 tracing::warn!(file = %self.path.display(), %error, "the ballast could not be made");
                 drop(fs::remove_file(&self.path));
+                state.not_before = Some(now + PAUSE);
             }
         }
     }
@@ -117,7 +138,9 @@ fn make(path: &Path, bytes: u64) -> io::Result<()> {
 mod tests {
     use std::os::unix::fs::MetadataExt as _;
 
-    use super::Ballast;
+    use std::time::Instant;
+
+    use super::{Ballast, PAUSE};
 
     const BYTES: u64 = 1 << 20;
 
@@ -142,6 +165,27 @@ mod tests {
         assert!(!ballast.release_if_short(Some(100), 100) && !ballast.release_if_short(None, 100));
         assert!(ballast.release_if_short(Some(99), 100) && !ballast.release_if_short(Some(99), 100));
         assert!(!folder.path().join("ballast").exists());
+    }
+
+    #[test]
+    fn what_was_given_up_or_could_not_be_made_stays_away_for_a_while() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let ballast = Ballast::find(folder.path(), BYTES);
+        let all = Some(u64::MAX);
+        ballast.restore(all, 0);
+        assert!(ballast.release());
+        // A disk that is full and does not say so would be filled again at once.
+        ballast.restore(all, 0);
+        assert!(!ballast.is_whole() && !ballast.release());
+        // It cannot be made either.
+        std::fs::create_dir(folder.path().join("ballast")).expect("writable");
+        let later = Instant::now() + PAUSE;
+        ballast.restore_at(later, all, 0);
+        std::fs::remove_dir(folder.path().join("ballast")).expect("our own");
+        ballast.restore_at(later, all, 0);
+        assert!(!ballast.is_whole());
+        ballast.restore_at(later + PAUSE, all, 0);
+        assert!(ballast.is_whole());
     }
 
     #[test]

@@ -19,7 +19,7 @@ use super::mark::Mark;
 use super::open::copy_whole_log;
 use super::shared::Shared;
 use super::statement;
-use super::sweep::{self, Swept};
+use super::sweep::{self, Due, Swept};
 use super::tally::{self, Counted, Tally};
 use super::writer::Settings;
 use crate::model::{Owner, Timestamp};
@@ -309,18 +309,22 @@ impl Change {
         self.shared.pins.pin_content(content_id)
     }
 
-    /// Removes some of what ended, or else contents that became garbage at `up_to` or earlier, unless a
-    /// reader holds them.
-    pub(super) fn sweep(&mut self, up_to: u64) -> Result<Swept, Error> {
+    /// Removes some of what ended, or else contents that are due, unless a reader holds them.
+    pub(super) fn sweep(&mut self, due: Due) -> Result<Swept, Error> {
         if sweep::give_up_gone(self)? {
-            return Ok(Swept { more: true, ..Swept::default() });
+            return Ok(Swept { more: true, after: due.after, ..Swept::default() });
         }
-        sweep::collect(&self.connection, up_to, |content_id| self.shared.pins.hold(content_id))
+        sweep::collect(&self.connection, due, |content_id| self.shared.pins.hold(content_id))
     }
 
     /// How many rows this connection has changed so far.
     pub(super) fn rows_changed(&self) -> u64 {
         self.connection.total_changes()
+    }
+
+    /// Administrative work begins, or has come to its end.
+    pub(super) fn note_long_work(&self, begins: bool) {
+        if begins { self.shared.holds.begin_long_work() } else { self.shared.holds.end_long_work() }
     }
 
     /// Notes that the writer was held.

@@ -68,6 +68,8 @@ pub struct ContentReader {
     file: Option<OpenFile>,
     reading: Option<JoinHandle<(Buffer, io::Result<()>)>>,
     verifying: Option<Verifying>,
+    /// Whether every blob that is read whole is verified, and not only those that are sampled.
+    always: bool,
 }
 
 /// A piece of a blob, at its place in the object.
@@ -130,11 +132,6 @@ impl Content {
         self.find_files(found, range.end.min(self.size_bytes), usize::MAX)
     }
 
-    /// Whether it may be made of many files.
-    pub(super) fn has_parts(&self) -> bool {
-        self.parts.is_some()
-    }
-
     /// Begins to read a range. What lies behind the end of the object is left out.
     pub fn reader(&self, range: ByteRange) -> ContentReader {
         ContentReader {
@@ -145,7 +142,14 @@ impl Content {
             file: None,
             reading: None,
             verifying: None,
+            always: false,
         }
+    }
+
+    /// The same where something is made of the bytes that outlives them: every blob that is read whole is
+    /// compared with what was written, whatever the settings say.
+    pub fn verified_reader(&self, range: ByteRange) -> ContentReader {
+        ContentReader { always: true, ..self.reader(range) }
     }
 
     /// Where part `number` lies; `None` if there is no such part.
@@ -264,7 +268,8 @@ impl ContentReader {
         if self.segments.is_empty() {
             self.segments = self.content.segments(self.position, self.end, Inline::Read)?;
         }
-        let (id, sampler) = (self.content.id, &self.content.shared.sampler);
+        let id = self.content.id;
+        let is_verified = || self.always || self.content.shared.sampler.takes();
         let gap = || Error::damaged(format_args!("content {id} has a gap at {}", self.position));
         let segment =
             self.segments.front().filter(|segment| segment.start <= self.position).ok_or_else(gap)?;
@@ -277,7 +282,7 @@ impl ContentReader {
                 let (from, to) = bounds.filter(|(_, to)| *to <= bytes.len()).ok_or_else(gap)?;
                 let piece = bytes.slice(from..to);
                 let whole = segment.whole.filter(|_| length == segment.length);
-                if whole.is_some_and(|md5| sampler.takes() && !verify::are(&piece, md5)) {
+                if whole.is_some_and(|md5| is_verified() && !verify::are(&piece, md5)) {
                     return Err(Error::damaged(format_args!("content {id} {}", other_bytes())));
                 }
                 return Ok(Piece::Bytes(piece));
@@ -289,7 +294,8 @@ impl ContentReader {
         }
         // Only who begins at the first byte of a blob and goes on to its last one can tell.
         let is_whole = skipped == 0 && length == segment.length;
-        if let Some(md5) = segment.whole.filter(|_| is_whole && sampler.takes()) {
+        let is_verified = is_whole && (self.always || self.content.shared.sampler.takes());
+        if let Some(md5) = segment.whole.filter(|_| is_verified) {
             self.verifying = Some(Verifying::new(md5, length));
         }
         Ok(Piece::InFile { offset: segment.blob_offset + skipped, length })

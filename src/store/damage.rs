@@ -1,5 +1,6 @@
 //! What readers have found broken: blobs whose file is gone, too short, unreadable, or holds other
-//! bytes than were written. It is kept for health and metrics until a scrub or a new start looks again.
+//! bytes than were written. It is kept for health and metrics until a scrub finds the blob whole, the blob is
+//! removed because nothing names it any more, or the process ends.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -57,6 +57,21 @@ pub enum Error {
     /// The source of a copy is no longer the generation that the caller read.
     #[error("the source of the copy was changed meanwhile; read it again")]
     SourceChanged,
+    /// An object is moved within its bucket, and to another key.
+    #[error(
+        "an object can only be moved to another key of its bucket: {:?} in {bucket} was to become {:?} in {to_bucket}",
+        key.as_str(), to_key.as_str()
+    )]
+    BadMove {
+        /// Its bucket.
+        bucket: BucketName,
+        /// Its key.
+        key: ObjectKey,
+        /// The bucket that it was to be moved to.
+        to_bucket: BucketName,
+        /// The key that it was to be moved to.
+        to_key: ObjectKey,
+    },
     /// A part that was never uploaded, or that has another tag or checksum.
     #[error("part {number} was not uploaded, or has another ETag or checksum than the one given")]
     InvalidPart {
@@ -158,6 +173,15 @@ impl Error {
     /// An error of the file `path`.
     pub(super) fn file(path: &Path, source: io::Error) -> Self {
         Self::File { path: path.to_owned(), source: Arc::new(source) }
+    }
+
+    /// Whether room may be what a write to the index lacked: SQLite calls an exceeded quota an I/O failure.
+    pub(super) fn may_lack_room(&self) -> bool {
+        match self {
+            Self::Full { .. } => true,
+            Self::Index(source) => source.sqlite_error_code() == Some(rusqlite::ErrorCode::SystemIoFailure),
+            _ => false,
+        }
     }
 
     /// A row that says something the store never writes.

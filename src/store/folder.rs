@@ -334,7 +334,7 @@ impl Folder {
         self.ballast.release_if_short(self.free_bytes(), needed_bytes.max(WAY_BYTES));
     }
 
-    /// The disk is full, whatever it says of itself, as under a quota.
+    /// The disk has no room for a write, whatever it says of itself: a quota is not in what is free.
     pub(super) fn give_up_ballast(&self) {
         self.ballast.release();
     }

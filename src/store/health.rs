@@ -4,7 +4,7 @@
 //! It is tried on a thread of its own, once a second at most, and nobody waits for it for long: a disk
 //! that does not answer is ill.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use super::error::Error;
 use super::job::Job;
 use super::open::read_sequence;
+use super::private;
 use super::shared::Shared;
 use super::writer::Writer;
 
@@ -25,6 +26,9 @@ const FRESH: Duration = Duration::from_secs(1);
 const AT_ONCE: Duration = Duration::from_millis(50);
 /// A disk that takes longer is ill.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What waits for the writer, which may be at long work.
+const WRITE_INDEX: &str = "write its index";
 
 /// Why the store cannot do its work.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -102,16 +106,26 @@ impl Patient {
         let state = self.examiner.lock();
         match (state.begun, &state.last) {
             (Some(begun), last) if last.is_none() || begun.elapsed() >= PATIENCE => {
-                Err(self.hung(&state, begun))
+                let waited = self.waited(&state, begun);
+                if waited < PATIENCE && state.doing == WRITE_INDEX {
+                    // An administrator's work is under way, and all that came before it was well.
+                    return last.as_ref().map_or(Ok(()), |(_, answer)| answer.clone());
+                }
+                Err(self.hung(&state, waited))
             }
             (_, Some((_, answer))) => answer.clone(),
             (_, None) => Err(Illness::Closed),
         }
     }
 
-    fn hung(&self, state: &State, begun: Instant) -> Illness {
+    /// For how long the examination that began then has waited for the disk.
+    fn waited(&self, state: &State, begun: Instant) -> Duration {
+        if state.doing == WRITE_INDEX { self.shared.holds.waited(begun) } else { begun.elapsed() }
+    }
+
+    fn hung(&self, state: &State, waited: Duration) -> Illness {
         let folder = self.shared.folder.root().to_owned();
-        Illness::Hung { doing: state.doing, folder, waited: begun.elapsed() }
+        Illness::Hung { doing: state.doing, folder, waited }
     }
 
     /// Begins an examination unless one is under way or was just done.
@@ -130,12 +144,9 @@ impl Patient {
         }
         let patient = self.clone();
         let started = std::thread::Builder::new().name("store-health".to_owned()).spawn(move || {
+            let _ending = Ending(&patient.examiner);
             let answer = patient.examine();
-            let mut state = patient.examiner.lock();
-            state.last = Some((Instant::now(), answer));
-            state.begun = None;
-            drop(state);
-            patient.examiner.ended.send_replace(());
+            patient.examiner.lock().last = Some((Instant::now(), answer));
         });
         match started {
             Ok(_detached) => {
@@ -158,11 +169,14 @@ impl Patient {
         // Also where it could not be written whole.
         let removed = fs::remove_file(&probe).map_err(|error| Error::file(&probe, error));
         written.and(removed).map_err(|error| self.failed("write a file", &error))?;
-        self.examiner.doing("write its index");
-        match writer.ask_blocking(Job::Touch) {
-            Ok(()) => {}
-            Err(Error::Closed) => return Err(Illness::Closed),
-            Err(error) => return Err(self.failed("write its index", &error)),
+        self.examiner.doing(WRITE_INDEX);
+        // It would be behind an administrator's work, which is a sign that it can be done.
+        if !shared.holds.is_at_long_work() {
+            match writer.ask_blocking(Job::Touch) {
+                Ok(()) => {}
+                Err(Error::Closed) => return Err(Illness::Closed),
+                Err(error) => return Err(self.failed(WRITE_INDEX, &error)),
+            }
         }
         self.examiner.doing("read its index");
         let read = shared.readers.read(|connection| read_sequence(connection).map(drop));
@@ -172,7 +186,7 @@ impl Patient {
     fn write(&self, path: &Path) -> Result<(), Error> {
         let folder = &self.shared.folder;
         let failed = |error| folder.explain(path, error);
-        let mut file = File::options().write(true).create_new(true).open(path).map_err(failed)?;
+        let mut file = private::create_new(path).map_err(failed)?;
         file.write_all(&[b'u'; 4096]).map_err(failed)?;
         folder.sync_file(&file, path)
     }
@@ -191,6 +205,23 @@ impl Patient {
     }
 }
 
+/// Says that an examination has ended, also if it panicked.
+struct Ending<'a>(&'a Examiner);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        if std::thread::panicking() {
+            let reason = "the examination panicked; the log says where".to_owned();
+            let failed = Illness::Failed { doing: state.doing, reason, free_bytes: None };
+            state.last = Some((Instant::now(), Err(failed)));
+        }
+        state.begun = None;
+        drop(state);
+        self.0.ended.send_replace(());
+    }
+}
+
 /// What who asks gets.
 enum Asked {
     Fresh(Result<(), Illness>),
@@ -204,5 +235,26 @@ impl Examiner {
 
     fn doing(&self, doing: &'static str) {
         self.lock().doing = doing;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_examination_that_panics_has_ended_and_is_told() {
+        let examiner = Examiner::default();
+        examiner.lock().begun = Some(Instant::now());
+        examiner.doing("write a file");
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let _ending = Ending(&examiner);
+            std::panic::resume_unwind(Box::new("in a test"));
+        }));
+        panicked.expect_err("it was told to");
+        let state = examiner.lock();
+        assert_eq!(state.begun, None);
+        let Some((_, Err(Illness::Failed { doing, .. }))) = &state.last else { panic!("{state:?}") };
+        assert_eq!(*doing, "write a file");
     }
 }

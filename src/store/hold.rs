@@ -1,7 +1,8 @@
 //! How long the writer was held, and by what: nobody else's write goes on meanwhile.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Longer than this, others notice it.
 pub(super) const HOLD_MAX: Duration = Duration::from_millis(50);
@@ -9,6 +10,9 @@ pub(super) const HOLD_MAX: Duration = Duration::from_millis(50);
 /// How many rows one transaction changes, so that writes behind it do not wait long: in the order of
 /// ten microseconds each.
 pub(super) const ROWS_MAX: usize = 2048;
+
+/// An administrator's work may hold the writer for so long before it is taken for a disk that hangs.
+const LONG_WORK_MAX: Duration = Duration::from_mins(10);
 
 /// Declares what holds the writer, with the name that the metrics show.
 macro_rules! kinds {
@@ -102,11 +106,23 @@ pub(super) struct Holds {
     longest_us: [AtomicU64; Kind::ALL.len()],
     /// How many transactions took longer than [`HOLD_MAX`].
     slow: AtomicU64,
+    long_work: Mutex<LongWork>,
+}
+
+/// The last administrative work: whoever waits for the writer meanwhile does not wait for the disk.
+#[derive(Debug, Default, Clone, Copy)]
+struct LongWork {
+    since: Option<Instant>,
+    ended: Option<Instant>,
 }
 
 impl Default for Holds {
     fn default() -> Self {
-        Self { longest_us: [const { AtomicU64::new(0) }; Kind::ALL.len()], slow: AtomicU64::new(0) }
+        Self {
+            longest_us: [const { AtomicU64::new(0) }; Kind::ALL.len()],
+            slow: AtomicU64::new(0),
+            long_work: Mutex::default(),
+        }
     }
 }
 
@@ -118,6 +134,33 @@ impl Holds {
         if by == Kind::Transaction && time > HOLD_MAX {
             self.slow.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Administrative work begins to hold the writer.
+    pub(super) fn begin_long_work(&self) {
+        *self.long_work.lock().unwrap_or_else(PoisonError::into_inner) =
+            LongWork { since: Some(Instant::now()), ended: None };
+    }
+
+    /// It has come to its end.
+    pub(super) fn end_long_work(&self) {
+        *self.long_work.lock().unwrap_or_else(PoisonError::into_inner) =
+            LongWork { since: None, ended: Some(Instant::now()) };
+    }
+
+    /// Whether such work holds the writer, and not for longer than it may.
+    pub(super) fn is_at_long_work(&self) -> bool {
+        let work = *self.long_work.lock().unwrap_or_else(PoisonError::into_inner);
+        work.since.is_some_and(|since| since.elapsed() < LONG_WORK_MAX)
+    }
+
+    /// For how long somebody has waited for the writer since `begun`, such work not counted.
+    pub(super) fn waited(&self, begun: Instant) -> Duration {
+        if self.is_at_long_work() {
+            return Duration::ZERO;
+        }
+        let work = *self.long_work.lock().unwrap_or_else(PoisonError::into_inner);
+        work.ended.map_or(begun, |ended| ended.max(begun)).elapsed()
     }
 
     /// How many transactions held the writer for longer than [`HOLD_MAX`].
@@ -138,6 +181,20 @@ impl Holds {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_work_is_no_wait_for_the_disk() {
+        let holds = Holds::default();
+        let begun = Instant::now().checked_sub(Duration::from_mins(1)).expect("it is past midnight of 1970");
+        assert!(holds.waited(begun) >= Duration::from_mins(1));
+        holds.begin_long_work();
+        assert_eq!((holds.is_at_long_work(), holds.waited(begun)), (true, Duration::ZERO));
+        holds.end_long_work();
+        assert!(!holds.is_at_long_work() && holds.waited(begun) < Duration::from_mins(1));
+        let since = Instant::now().checked_sub(LONG_WORK_MAX);
+        *holds.long_work.lock().expect("no panic") = LongWork { since, ended: None };
+        assert!(!holds.is_at_long_work(), "it is taken for a disk that hangs");
+    }
 
     #[test]
     fn the_longest_hold_of_each_kind_stays() {

@@ -19,7 +19,7 @@ use super::object::{
 };
 use super::setting;
 use super::snapshot::{Prepared, Step, restore, step};
-use super::sweep::Swept;
+use super::sweep::{Due, Swept};
 use super::tally::Tally;
 use super::upload::{self, Completion, CopiedPart, NewUpload, Part, PutPart, Upload, UploadRef};
 use crate::model::{BucketName, ObjectKey, Tags, Timestamp};
@@ -76,8 +76,8 @@ pub(super) enum Job {
     PrepareRestore(Step, Reply<u64>),
     /// Goes back to a snapshot.
     Restore(Box<Prepared>, Reply<()>),
-    /// Removes some of the content that became garbage at this sequence number or earlier.
-    Sweep(u64, Reply<Swept>),
+    /// Removes some of the content that is garbage and due.
+    Sweep(Due, Reply<Swept>),
     /// Changes nothing, but writes and commits that, so that health knows whether it can be done.
     Touch(Reply<()>),
     /// Runs SQL on the writing connection, so that tests can make it fail.
@@ -218,7 +218,7 @@ impl Job {
             Self::Restore(prepared, reply) => {
                 Answer::Nothing(run.held_alone(reply, |change| restore(change, &prepared)))
             }
-            Self::Sweep(up_to, reply) => Answer::Swept(run.held(reply, |change| change.sweep(up_to))),
+            Self::Sweep(due, reply) => Answer::Swept(run.held(reply, |change| change.sweep(due))),
             Self::Touch(reply) => Answer::Nothing(run.held(reply, Change::touch)),
             #[cfg(test)]
             Self::Sql(sql, reply) => Answer::Nothing(

@@ -173,6 +173,12 @@ statements! {
           AND start >= (SELECT max(start) FROM segment WHERE content_id = ?1 AND start <= ?2)
           AND start < ?3
         ORDER BY start";
+    CUT_BLOBS = "
+        SELECT b.id, b.name, b.size, b.md5
+        FROM segment s JOIN blob b ON b.id = s.blob_id
+        WHERE s.content_id = ?1 AND s.start < ?3 AND s.start + s.length > ?2
+          AND NOT (s.length = b.size AND s.start >= ?2 AND s.start + s.length <= ?3)";
+    READ_INLINE_BLOB = "SELECT bytes FROM blob WHERE id = ?1";
     SCRUB_BLOBS = "SELECT id, name, size, md5, bytes FROM blob WHERE id > ?1 ORDER BY id LIMIT ?2";
     OBJECTS_OF_BLOB = "
         SELECT b.name, o.key
@@ -214,7 +220,7 @@ statements! {
         SELECT number, content_id, size, modified_ms, md5, crc32c, crc64nvme, checksum_algorithm, checksum
         FROM part WHERE upload = ?1 AND number > ?2
         ORDER BY number LIMIT ?3";
-    LAST_PART = "SELECT max(content_id) FROM part WHERE upload = ?1";
+    CONTENTS_OF_PARTS = "SELECT number, content_id FROM part WHERE upload = ?1 ORDER BY number";
 
     // The imported index.
     FIND_INVENTORY = "

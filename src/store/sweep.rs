@@ -30,6 +30,25 @@ const LINGER: Duration = Duration::from_millis(50);
 /// How many segments, parts or objects one transaction removes, so that writes behind it do not wait long.
 const AT_ONCE: usize = 512;
 
+/// How many contents one step looks at: those that somebody holds are passed over, and there may be many.
+const LOOKED_AT: usize = AT_ONCE * 4;
+
+/// Contents that may be removed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Due {
+    /// They became garbage at this sequence number or earlier.
+    pub(super) up_to: u64,
+    /// They come behind this one, by when they became garbage and by their number.
+    pub(super) after: (u64, i64),
+}
+
+impl Due {
+    /// All that became garbage at this sequence number or earlier.
+    pub(super) fn all(up_to: u64) -> Self {
+        Self { up_to, after: (0, 0) }
+    }
+}
+
 /// How many rows one step changes at most: a segment has a blob, and a content its mark. One is noted for a
 /// restore under way when it is changed.
 pub(super) const STEP_ROWS: usize = AT_ONCE * 3 + 8;
@@ -41,6 +60,8 @@ pub(super) struct Swept {
     pub(super) files: Vec<BlobName>,
     /// Whether there is more to be done at once.
     pub(super) more: bool,
+    /// Behind which content that is.
+    pub(super) after: (u64, i64),
     /// When the first content behind those of this step became garbage.
     pub(super) waiting: Option<u64>,
     /// Contents that a reader holds.
@@ -84,13 +105,16 @@ fn serve(shared: &Shared, writer: &Writer, earlier: u64) {
 }
 
 fn sweep(shared: &Shared, writer: &Writer, up_to: u64) -> Result<(), Error> {
+    let mut due = Due::all(up_to);
     loop {
         // Held from when their rows go until the files do: no snapshot comes or goes in between.
         let snapshots = shared.snapshots.lock()?;
-        let swept = writer.ask_blocking(|reply| Job::Sweep(up_to, reply))?;
+        let swept = writer.ask_blocking(|reply| Job::Sweep(due, reply))?;
+        due.after = swept.after;
         for name in &swept.files {
             if !snapshots.names(name, None)? {
                 remove(&shared.folder.blob_path(name));
+                shared.damage.clear(name.as_str());
             }
         }
         drop(snapshots);
@@ -118,36 +142,38 @@ fn remove(file: &Path) {
 /// once there are none, those of imported indexes that were dropped.
 pub(super) fn collect(
     connection: &Connection,
-    up_to: u64,
+    due: Due,
     is_held: impl Fn(i64) -> bool,
 ) -> Result<Swept, Error> {
-    let mut swept = Swept::default();
-    let mut budget = AT_ONCE;
-    let mut last = (0, 0);
+    let mut swept = Swept { after: due.after, ..Swept::default() };
+    let (mut budget, mut looked_at, mut last) = (AT_ONCE, 0, due.after);
     while let Some((sequence, content_id)) = next(connection, last)? {
-        if sequence > up_to {
+        if sequence > due.up_to {
             swept.waiting = Some(sequence);
             break;
         }
-        if budget == 0 {
+        if budget == 0 || looked_at == LOOKED_AT {
             swept.more = true;
             break;
         }
         last = (sequence, content_id);
+        looked_at += 1;
         if is_held(content_id) {
             swept.held.push(content_id);
+            swept.after = last;
             continue;
         }
         let removed = remove_rows(connection, content_id, budget, &mut swept.files)?;
         if removed < budget {
             execute(connection, statement::DELETE_GARBAGE, params![i64_of(sequence), content_id])?;
+            swept.after = last;
         } else {
             // It may have more of them, also where nothing follows it.
             swept.more = true;
         }
         budget = budget.saturating_sub(removed.max(1));
     }
-    if budget == AT_ONCE {
+    if budget == AT_ONCE && !swept.more {
         swept.more = inventory::sweep(connection)?;
     }
     Ok(swept)

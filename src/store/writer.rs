@@ -121,15 +121,28 @@ fn serve(queue: &Receiver<Job>, change: &mut Change) {
         let (group, next) = gather(job, queue);
         let last = matches!(next, Some(Job::Close));
         if !group.is_empty() {
+            let is_long = is_long_work(&group[0]);
+            if is_long {
+                change.note_long_work(true);
+            }
             commit(change, group, &mut warned);
             // After the answers, so that nobody waits for it.
             checkpoint(change);
+            if is_long {
+                change.note_long_work(false);
+            }
         }
         if last {
             return;
         }
         first = next.or_else(|| queue.recv().ok());
     }
+}
+
+/// Whether a job may take minutes without anything being wrong. It is alone in its group.
+fn is_long_work(job: &Job) -> bool {
+    // What has no kind of its own is not long, but for what only tests do.
+    job.kind().is_administrative() && job.kind() != Kind::Other
 }
 
 fn checkpoint(change: &mut Change) {
@@ -170,7 +183,7 @@ pub(super) fn commit(change: &mut Change, group: Vec<Job>, warned: &mut Option<I
     let worked = started.elapsed();
     let outcome = begun.and_then(|()| change.commit());
     let held = started.elapsed();
-    if makes_room && matches!(outcome, Err(Error::Full { .. })) {
+    if makes_room && outcome.as_ref().is_err_and(Error::may_lack_room) {
         change.give_up_ballast();
     }
     for answer in answers {

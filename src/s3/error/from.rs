@@ -232,6 +232,7 @@ impl From<store::Error> for Error {
             store::Error::SourceCondition(condition) => Self::source_condition(condition),
             // Between reading the source and copying it, somebody else wrote it: the client may try again.
             store::Error::SourceChanged => error(Code::OperationAborted),
+            store::Error::BadMove { .. } => error(Code::InvalidRequest),
             store::Error::InvalidPart { number } => {
                 Self::new(Code::InvalidPart).field("PartNumber", number.to_string())
             }

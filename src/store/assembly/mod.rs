@@ -9,6 +9,7 @@
 //! Neighbours in one blob become one segment. An object has so many segments at most; what would have
 //! more is read and written anew, as far as that is necessary.
 
+mod cut;
 mod list;
 mod rewrite;
 mod write;

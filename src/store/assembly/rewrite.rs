@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::cut;
 use super::list::{self, List};
 use super::{Addition, Assembled, NewPart, Piece, Rows, add_all, add_some, beside, prepare};
 use crate::store::error::Error;
@@ -42,6 +43,8 @@ pub(super) async fn assemble(
         let run = chosen[first..].iter().take_while(|is_chosen| **is_chosen == chosen[first]).count();
         let pieces = first..first + run;
         if chosen[first] {
+            let (checked, range) = (Arc::clone(&sources), pieces.clone());
+            beside(inner, move |shared| cut::check(shared, &checked[range])).await?;
             let staged = copy(inner, &sources[pieces]).await?;
             let (start, size_bytes) = (list.end, staged.size_bytes());
             list.end += size_bytes;
@@ -97,7 +100,7 @@ async fn copy(inner: &Inner, pieces: &[Piece]) -> Result<Staged, Error> {
     let size_bytes = pieces.iter().map(Piece::size_bytes).sum();
     let mut staging = Staging::new(Arc::clone(&inner.shared), inner.inline_max_bytes, &[], Some(size_bytes));
     for piece in pieces {
-        let mut reader = piece.content.reader(piece.range);
+        let mut reader = piece.content.verified_reader(piece.range);
         while let Some(bytes) = reader.next().await {
             staging.write(bytes?).await?;
         }

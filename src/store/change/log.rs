@@ -18,6 +18,10 @@ impl Change {
     /// large, for the store or for a disk without room, is emptied, even if readers must be waited for.
     pub(in crate::store) fn checkpoint(&mut self) -> Result<(), Error> {
         let (pages, copied) = self.measure(statement::LOG_SIZE)?;
+        if pages == copied {
+            // SQLite may have copied it by itself, within a commit.
+            self.mark.log_copied();
+        }
         let short = self.shared.folder.check_room(0).is_err();
         if !short {
             self.shared.folder.tend_ballast();

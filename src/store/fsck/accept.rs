@@ -40,6 +40,9 @@ pub fn accept_index(data_dir: &Path) -> Result<Option<Accepted>, Error> {
         Err(OpenError::Doubtful { doubt, .. }) => doubt,
         Err(error) => return Err(error.into()),
     };
+    if matches!(doubt, Doubt::Another { .. }) {
+        refuse_snapshots(&folder)?;
+    }
     let noted = mark::read(&folder).ok().flatten();
     let mut moved = 0;
     if matches!(doubt, Doubt::OlderThanLog | Doubt::Another { .. }) && folder.log().exists() {
@@ -63,6 +66,16 @@ pub fn accept_index(data_dir: &Path) -> Result<Option<Accepted>, Error> {
     raise_counters(&mut index.connection, &index.facts, noted.as_ref())?;
     index.close(&folder)?;
     Ok(Some(Accepted { doubt, moved }))
+}
+
+/// Snapshots of one stage beside the index of another: ids mean other things in each.
+fn refuse_snapshots(folder: &Folder) -> Result<(), Error> {
+    let (snapshots, _) = find_snapshots(folder)?;
+    let names: Vec<_> = snapshots.lock()?.all().into_iter().map(|(name, _)| name).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    Err(Error::ForeignSnapshots { folder: folder.snapshots(), names })
 }
 
 /// A number that was given out is never given out again, and the index has no fewer commits than the mark.

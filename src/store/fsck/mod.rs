@@ -202,6 +202,18 @@ pub enum Error {
     /// The folder could not be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The index is another stage's, and the snapshots are not.
+    #[error(
+        "the snapshots in {} are of the stage that the blobs belong to, and the index is another one's: going back \
+         to one would mix their bytes. Nothing was changed. Put the right index back, or move {} elsewhere first",
+        folder.display(), names.iter().map(|name| format!("{name}.sqlite")).collect::<Vec<_>>().join(", ")
+    )]
+    ForeignSnapshots {
+        /// The folder of the snapshots.
+        folder: PathBuf,
+        /// Their names.
+        names: Vec<SnapshotName>,
+    },
     /// The index failed on the way.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -339,7 +351,7 @@ fn check_index_is_there(data_dir: &Path) -> Result<(), Error> {
 fn collect_garbage(run: &Run<'_>) -> Result<BTreeSet<PathBuf>, Error> {
     let mut files = BTreeSet::new();
     loop {
-        let swept = sweep::collect(run.connection, u64::MAX, |_| false)?;
+        let swept = sweep::collect(run.connection, sweep::Due::all(u64::MAX), |_| false)?;
         files.extend(swept.files.iter().map(|name| run.folder.blob_path(name)));
         if !swept.more {
             return Ok(files);

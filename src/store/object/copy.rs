@@ -62,7 +62,17 @@ pub(in crate::store) fn rename(
     renamed: CopyObject,
     tombstone: bool,
 ) -> Result<Object, Error> {
-    let bucket = renamed.source.bucket.clone();
+    let Source { bucket, key, .. } = &renamed.source;
+    if *bucket != renamed.bucket || *key == renamed.key {
+        // The old key is deleted below, and that would be the new one.
+        return Err(Error::BadMove {
+            bucket: bucket.clone(),
+            key: key.clone(),
+            to_bucket: renamed.bucket,
+            to_key: renamed.key,
+        });
+    }
+    let bucket = bucket.clone();
     let delete = DeleteObject {
         key: renamed.source.key.clone(),
         version: None,

@@ -30,6 +30,7 @@ pub(super) fn delete(inner: &Inner, name: &SnapshotName) -> Result<(), Error> {
     // Nobody names these any more, so nobody ever will. To remove many takes long: the sweep does it.
     for file in alone {
         shared.pins.discard(shared.folder.blob_path(&file));
+        shared.damage.clear(file.as_str());
     }
     tracing::info!(snapshot = %name, path = %path.display(), "snapshot deleted");
     Ok(())

@@ -34,6 +34,9 @@ const OBJECT: Table =
 const SEGMENT: Table = Table { name: "segment", key: &[("content_id", false), ("start", false)] };
 const OBJECT_PART: Table = Table { name: "object_part", key: &[("content_id", false), ("number", false)] };
 
+/// Blobs without their bytes: what has another name, size or MD5 is another blob.
+const BLOB: Table = Table { name: "(SELECT id, name, size, md5 FROM blob)", key: &[("id", false)] };
+
 /// What belongs to an imported index, whose id is the first column of each.
 pub(super) const OF_INVENTORY: [&str; 4] = ["inventory_row", "inventory_cover", "crawl", "crawl_folder"];
 
@@ -85,6 +88,7 @@ impl Scratch {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        crate::store::private::create_if_missing(&path).map_err(|error| folder.explain(&path, error))?;
         let scratch = Self { connection: Connection::open_with_flags(&path, flags)?, path };
         scratch.connection.execute_batch(&format!(
             "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;
@@ -163,14 +167,19 @@ fn note_lacking(
 ) -> Result<Vec<i64>, Error> {
     let mut note = lacking.prepare("INSERT INTO content VALUES (?1) ON CONFLICT DO NOTHING")?;
     let (mut steps, mut bytes, mut last) = (Vec::new(), 0, None);
+    let foreign = |table: &str| {
+        Error::damaged(format_args!(
+            "the snapshot is none of this store: its table {table} has other rows under the same ids"
+        ))
+    };
+    differences(present, taken, BLOB, |ours, theirs| {
+        if ours.is_some() && theirs.is_some() { Err(foreign("blob")) } else { Ok(true) }
+    })?;
     for table in [SEGMENT, OBJECT_PART] {
         differences(present, taken, table, |ours, theirs| {
             let Some(theirs) = theirs else { return Ok(true) };
             if ours.is_some() {
-                return Err(Error::damaged(format_args!(
-                    "the snapshot is none of this store: its table {} has other rows under the same ids",
-                    table.name
-                )));
+                return Err(foreign(table.name));
             }
             let id: i64 = theirs.get("content_id")?;
             note.execute([id])?;

@@ -110,6 +110,16 @@ fn a_full_disk_is_told_apart_from_other_errors_of_files() {
     assert!(matches!(folder.explain_index(full.into()), Error::Full { .. }));
     let busy = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY), None);
     assert!(matches!(folder.explain_index(busy.into()), Error::Index(_)));
+    // What gives room back gets the ballast for these.
+    for (code, may_lack_room) in [
+        (rusqlite::ffi::SQLITE_FULL, true),
+        (rusqlite::ffi::SQLITE_IOERR_WRITE, true), // EDQUOT
+        (rusqlite::ffi::SQLITE_BUSY, false),
+        (rusqlite::ffi::SQLITE_READONLY, false),
+    ] {
+        let failed = rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None);
+        assert_eq!(folder.explain_index(failed.into()).may_lack_room(), may_lack_room, "{code}");
+    }
 }
 
 fn commit(change: &mut Change, group: Vec<Job>) {

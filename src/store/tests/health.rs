@@ -58,6 +58,13 @@ async fn what_hangs_is_ill_and_does_not_make_health_hang() {
     let ill = becomes(&fixture, |health| matches!(health, Err(Illness::Hung { .. }))).await;
     let told = ill.expect_err("the writer waits").to_string();
     assert!(told.contains("tries to write its index"), "{told}");
+    // As in a long restore, which is no fault of the disk.
+    fixture.store.0.shared.holds.begin_long_work();
+    fixture.store.health().await.expect("the writer is at work");
+    fixture.store.0.shared.holds.end_long_work();
+    becomes(&fixture, |health| matches!(health, Err(Illness::Hung { .. })))
+        .await
+        .expect_err("it still waits");
     other.execute_batch("ROLLBACK").expect("it was begun");
     becomes(&fixture, Result::is_ok).await.expect("it is well again");
 }

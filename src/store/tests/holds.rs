@@ -281,6 +281,40 @@ async fn an_object_that_would_have_too_many_segments_is_written_anew_as_far_as_n
 }
 
 #[tokio::test]
+async fn what_is_written_anew_is_what_was_written_before() {
+    // All of a blob is used, or a part of it.
+    for range in [ByteRange::whole(5000), ByteRange { start: 10, end: 4000 }] {
+        let fixture = Fixture::with(|options| {
+            options.inline_max_bytes = 100;
+            options.segments_max = 2;
+            options.verify_reads = VerifyReads::Off;
+        })
+        .await;
+        let source = fixture.put("source", &pattern(5000)).await;
+        let slice = &pattern(5000)[usize::try_from(range.start).expect("small")..][..];
+        let slice = &slice[..usize::try_from(range.len()).expect("small")];
+        let upload = begin(&fixture, "a", None).await;
+        let first = copy_part(&fixture, &upload, 1, source.generation, (range, slice)).await;
+        let second = put_part(&fixture, &upload, 2, &pattern(6000)).await;
+        let third = copy_part(&fixture, &upload, 3, source.generation, (range, slice)).await;
+        let parts = [&first, &second, &third];
+        let file = super::fsck::blob_of(fixture.folder.path(), 5000);
+        let flip = || {
+            let mut bytes = std::fs::read(&file).expect("there");
+            bytes[100] ^= 1;
+            std::fs::write(&file, bytes).expect("writable");
+        };
+        flip();
+        let failed = fixture.store.complete_upload(completion(&upload, &parts)).await;
+        assert!(matches!(&failed, Err(Error::File { path, .. }) if *path == file), "{range:?} {failed:?}");
+        flip();
+        fixture.store.complete_upload(completion(&upload, &parts)).await.expect("complete");
+        assert_eq!(segments_of(&fixture, "a"), 1);
+        assert!(fixture.get("a").await.expect("an object") == [slice, &pattern(6000), slice].concat());
+    }
+}
+
+#[tokio::test]
 async fn pieces_that_lie_side_by_side_become_one_segment() {
     let fixture = Fixture::new().await;
     let source = fixture.put("source", &pattern(100_000)).await;

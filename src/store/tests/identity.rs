@@ -198,6 +198,33 @@ async fn an_earlier_copy_of_the_index_is_not_mixed_with_a_later_log() {
     accepted(folder, options, &SIZES[..1], &aside).await;
 }
 
+/// How many commits are in the index file itself, as the mark says.
+fn noted_base(folder: &Path) -> u64 {
+    let mark = std::fs::read_to_string(folder.join("blobs.mark")).expect("a mark");
+    let base = mark.lines().find_map(|line| line.strip_prefix("base "));
+    base.and_then(|base| base.parse().ok()).expect("it is in every mark")
+}
+
+#[tokio::test]
+async fn an_earlier_copy_is_refused_too_where_sqlite_has_copied_the_log_by_itself() {
+    let (folder, options) = stopped(stage(&SIZES[..1]).await).await;
+    let copy = std::fs::read(folder.path().join("index.sqlite")).expect("an index");
+    let fixture = Fixture { store: Store::open(options.clone()).expect("it opens"), options, folder };
+    let before = noted_base(fixture.folder.path());
+    fixture.sql("PRAGMA wal_autocheckpoint = 1").await;
+    put_all(&fixture, &SIZES[1..]).await;
+    // A reader may hold a copy up, but not every one of them.
+    for number in 0..1000 {
+        if noted_base(fixture.folder.path()) > before {
+            break;
+        }
+        fixture.put(&format!("more {number}"), b"x").await;
+    }
+    let (folder, options) = killed(&fixture);
+    std::fs::write(folder.path().join("index.sqlite"), copy).expect("writable");
+    assert_eq!(doubt(refused(&options)), Doubt::OlderThanLog);
+}
+
 #[tokio::test]
 async fn the_index_of_another_stage_is_refused_and_a_fork_is_another_stage() {
     let fixture = stage(&SIZES).await;
@@ -213,7 +240,13 @@ async fn the_index_of_another_stage_is_refused_and_a_fork_is_another_stage() {
     let (folder, options) = stopped(fixture).await;
     std::fs::write(folder.path().join("index.sqlite"), other).expect("writable");
     assert!(matches!(doubt(refused(&options)), Doubt::Another { .. }));
+    // Its snapshots are the first stage's, and an id is not the same in both.
+    let mixed = fsck::accept_index(folder.path()).expect_err("there is a snapshot");
+    assert!(mixed.to_string().contains("one.sqlite"), "{mixed}");
     assert_eq!(sizes_below(&folder.path().join("blobs")), bytes_of(&SIZES));
+    assert!(matches!(doubt(refused(&options)), Doubt::Another { .. }));
+    std::fs::rename(folder.path().join("snapshots/one.sqlite"), folder.path().join("away")).expect("our own");
+    fsck::accept_index(folder.path()).expect("accepted").expect("it was in doubt");
 }
 
 #[tokio::test]

@@ -12,6 +12,22 @@ fn new_bucket(name: &str) -> NewBucket {
 }
 
 #[tokio::test]
+async fn an_object_is_moved_to_another_key_of_its_bucket_and_nowhere_else() {
+    let fixture = Fixture::new().await;
+    fixture.put("a", b"bytes").await;
+    let elsewhere = CopyObject { bucket: BucketName::parse("another").expect("a name"), ..copy_of("a", "b") };
+    for refused in [copy_of("a", "a"), elsewhere] {
+        for tombstone in [false, true] {
+            let moved = fixture.store.move_object(refused.clone(), tombstone).await;
+            assert!(matches!(moved, Err(Error::BadMove { .. })), "{moved:?}");
+            assert_eq!(fixture.get("a").await.expect("an object"), b"bytes");
+        }
+    }
+    fixture.store.move_object(copy_of("a", "b"), false).await.expect("moved");
+    assert_eq!(fixture.keys(&scan_all()), ["b"]);
+}
+
+#[tokio::test]
 async fn a_bucket_is_made_once_found_listed_and_deleted() {
     let fixture = Fixture::new().await;
     for name in ["aaa", "bucket-2", "zzz"] {

@@ -35,6 +35,20 @@ async fn a_restore_that_fails_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_snapshot_that_has_another_blob_under_an_id_is_refused() {
+    for other in ["size = size + 1", "md5 = x'00'", "name = substr(name, 2) || '0'"] {
+        let fixture = Fixture::new().await;
+        fixture.put("a", &pattern(100_000)).await;
+        fixture.take("one").await;
+        // As in a stage whose ids are the same by chance, or that was forked from this one.
+        let here = format!("UPDATE blob SET {other} WHERE name IS NOT NULL");
+        fixture.sql(&here).await;
+        let refused = fixture.store.restore_snapshot(name("one")).await.expect_err("not of this store");
+        assert!(format!("{refused:?}").contains("none of this store"), "{other}: {refused:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_crash_leaves_the_old_state_or_the_new_one_and_no_half_snapshot() {
     let fixture = Fixture::new().await;
     fixture.put("a", &pattern(100_000)).await;

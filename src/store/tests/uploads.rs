@@ -315,6 +315,16 @@ pub(super) async fn copy_part(
     generation: u64,
     (range, slice): (ByteRange, &[u8]),
 ) -> Part {
+    let part = part_copy(upload, index, generation, (range, slice));
+    fixture.store.copy_part(part).await.expect("copied")
+}
+
+fn part_copy(
+    upload: &UploadRef,
+    index: u16,
+    generation: u64,
+    (range, slice): (ByteRange, &[u8]),
+) -> CopyPart {
     let of_slice = digests(slice);
     let digests = PartDigests {
         md5: of_slice.md5,
@@ -322,14 +332,61 @@ pub(super) async fn copy_part(
         crc32c: Some(of_slice.crc32c()),
         crc64nvme: Some(of_slice.crc64nvme()),
     };
-    let part = CopyPart {
+    CopyPart {
         upload: upload.clone(),
         number: number(index),
         source: Source { generation: Some(generation), ..source("source") },
         range: Some(range),
         digests,
-    };
-    fixture.store.copy_part(part).await.expect("copied")
+    }
+}
+
+#[tokio::test]
+async fn parts_whose_bytes_are_lost_are_not_completed() {
+    let fixture = Fixture::new().await;
+    let upload = begin(&fixture, "a", None).await;
+    let first = put_part(&fixture, &upload, 1, &pattern(100_000)).await;
+    let second = put_part(&fixture, &upload, 2, &pattern(110_000)).await;
+    let file = super::fsck::blob_of(fixture.folder.path(), 110_000);
+    let aside = fixture.folder.path().join("aside");
+    std::fs::rename(&file, &aside).expect("writable");
+    let failed = fixture.store.complete_upload(completion(&upload, &[&first, &second])).await;
+    assert!(matches!(&failed, Err(Error::File { path, .. }) if *path == file), "{failed:?}");
+    assert!(fixture.get("a").await.is_none());
+    std::fs::rename(&aside, &file).expect("writable");
+    fixture.store.complete_upload(completion(&upload, &[&first, &second])).await.expect("complete");
+}
+
+#[tokio::test]
+async fn a_part_whose_content_was_prepared_before_the_others_came_is_noticed() {
+    use crate::store::upload::{Ready, prepare, prepare_copy};
+    let fixture = Fixture::new().await;
+    let inner = &fixture.store.0;
+    let upload = begin(&fixture, "source", None).await;
+    let mut pieces = Vec::new();
+    for index in 1..=20 {
+        pieces.push(put_part(&fixture, &upload, index, &pattern(10)).await);
+    }
+    let pieces: Vec<_> = pieces.iter().collect();
+    let source = fixture.store.complete_upload(completion(&upload, &pieces)).await.expect("complete");
+    let bytes = pattern(10).repeat(20);
+
+    // So many pieces are prepared under a number that is lower than those of the parts that follow.
+    let upload = begin(&fixture, "a", None).await;
+    let copy = part_copy(&upload, 1, source.generation, (ByteRange::whole(200), &bytes));
+    let copied = prepare_copy(inner, &Arc::new(copy)).await.expect("prepared");
+    let first = put_part(&fixture, &upload, 1, &bytes).await;
+    let second = put_part(&fixture, &upload, 2, b"the end").await;
+    let asked = Arc::new(completion(&upload, &[&first, &second]));
+    let Ready::Finish(planned) = prepare(inner, &asked).await.expect("planned") else { panic!("it is new") };
+    let copied = inner.writer.ask(|reply| Job::CopyPart(Box::new(copied), reply)).await;
+    assert_eq!(copied.expect("committed").expect("the source is there").etag, first.etag);
+    let finished = inner.writer.ask(|reply| Job::CompleteUpload(planned, reply)).await;
+    assert_eq!(finished.expect("committed"), None, "part 1 is another one");
+    fixture.store.complete_upload(completion(&upload, &[&first, &second])).await.expect("complete");
+    assert!(fixture.get("a").await.expect("an object") == [&bytes[..], b"the end"].concat());
+    fixture.swept().await;
+    fixture.end_soundly().await;
 }
 
 #[tokio::test]

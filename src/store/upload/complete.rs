@@ -30,8 +30,8 @@ use crate::store::tally::Counted;
 #[derive(Debug)]
 pub(in crate::store) struct Completion {
     asked: Arc<CompleteUpload>,
-    /// The youngest content of a part: with another one, the parts are not the same.
-    last_part: Option<i64>,
+    /// Of all parts of the upload, also of those that are not listed.
+    contents: Vec<(u16, i64)>,
     shape: Shape,
     assembled: Assembled,
 }
@@ -51,7 +51,7 @@ enum Plan {
     /// It was done before.
     Done(Object),
     Join {
-        last_part: Option<i64>,
+        contents: Vec<(u16, i64)>,
         shape: Shape,
         pieces: Vec<Piece>,
         parts: Vec<NewPart>,
@@ -70,20 +70,36 @@ pub(in crate::store) async fn complete(inner: &Inner, asked: CompleteUpload) -> 
     let asked = Arc::new(asked);
     // Each round but the last one means that somebody has uploaded a part meanwhile.
     loop {
-        let planning = Arc::clone(&asked);
-        let minimum_bytes = inner.part_min_bytes;
-        let plan = beside(inner, move |shared| plan(shared, &planning, minimum_bytes)).await?;
-        let (last_part, shape, pieces, parts) = match plan {
-            Plan::Done(object) => return Ok(object),
-            Plan::Join { last_part, shape, pieces, parts } => (last_part, shape, pieces, parts),
+        let completion = match prepare(inner, &asked).await? {
+            Ready::Done(object) => return Ok(object),
+            Ready::Finish(completion) => completion,
         };
-        let assembled = assemble(inner, pieces, parts).await?;
-        let completion = Completion { asked: Arc::clone(&asked), last_part, shape, assembled };
-        let job = |reply| Job::CompleteUpload(Box::new(completion), reply);
+        let job = |reply| Job::CompleteUpload(completion, reply);
         if let Some(object) = inner.writer.ask(job).await? {
             return Ok(object);
         }
     }
+}
+
+/// What there is before the transaction that decides.
+pub(in crate::store) enum Ready {
+    /// It was done before.
+    Done(Object),
+    /// It can be done.
+    Finish(Box<Completion>),
+}
+
+/// Looks at the parts and makes a content of them.
+pub(in crate::store) async fn prepare(inner: &Inner, asked: &Arc<CompleteUpload>) -> Result<Ready, Error> {
+    let planning = Arc::clone(asked);
+    let minimum_bytes = inner.part_min_bytes;
+    let plan = beside(inner, move |shared| plan(shared, &planning, minimum_bytes)).await?;
+    let (contents, shape, pieces, parts) = match plan {
+        Plan::Done(object) => return Ok(Ready::Done(object)),
+        Plan::Join { contents, shape, pieces, parts } => (contents, shape, pieces, parts),
+    };
+    let assembled = assemble(inner, pieces, parts).await?;
+    Ok(Ready::Finish(Box::new(Completion { asked: Arc::clone(asked), contents, shape, assembled })))
 }
 
 /// Looks at the parts, and refuses what can be refused before anything is done.
@@ -91,9 +107,9 @@ fn plan(shared: &Arc<Shared>, asked: &CompleteUpload, part_min_bytes: u64) -> Re
     // Before the rows are read: what they name cannot go from here on.
     let pin = shared.pins.pin();
     let looked = shared.readers.read_state(|connection| look(connection, asked, part_min_bytes))?;
-    let (found, last_part, listed) = match looked {
+    let (found, contents, listed) = match looked {
         Looked::Done(object) => return Ok(Plan::Done(object)),
-        Looked::Parts(found, last_part, listed) => (found, last_part, listed),
+        Looked::Parts(found, contents, listed) => (found, contents, listed),
     };
     let size_bytes = listed.iter().map(|part| part.part.size_bytes).sum();
     let shape = shape(&found, &listed, asked, size_bytes)?;
@@ -104,12 +120,15 @@ fn plan(shared: &Arc<Shared>, asked: &CompleteUpload, part_min_bytes: u64) -> Re
         let content = Content::new(Arc::clone(shared), pin, part.content_id, size_bytes, None);
         Piece { content, range: ByteRange::whole(size_bytes) }
     });
-    Ok(Plan::Join { last_part, shape, pieces: pieces.collect(), parts })
+    let pieces: Vec<_> = pieces.collect();
+    // An object of bytes that are lost would be told to be a success.
+    pieces.iter().try_for_each(|piece: &Piece| piece.content.check_all(piece.range))?;
+    Ok(Plan::Join { contents, shape, pieces, parts })
 }
 
 enum Looked {
     Done(Object),
-    Parts(Found, Option<i64>, Vec<FoundPart>),
+    Parts(Found, Vec<(u16, i64)>, Vec<FoundPart>),
 }
 
 fn look(connection: &Connection, asked: &CompleteUpload, part_min_bytes: u64) -> Result<Looked, Error> {
@@ -124,8 +143,8 @@ fn look(connection: &Connection, asked: &CompleteUpload, part_min_bytes: u64) ->
     let minimum_bytes = if asked.md5.is_some() { 0 } else { part_min_bytes };
     check_sizes(&listed, minimum_bytes, asked.size_bytes)?;
     asked.conditions.check(current.state()).map_err(Error::Condition)?;
-    let last_part = find::last_part(connection, found.sequence)?;
-    Ok(Looked::Parts(found, last_part, listed))
+    let contents = find::contents(connection, found.sequence)?;
+    Ok(Looked::Parts(found, contents, listed))
 }
 
 fn shape(
@@ -163,14 +182,14 @@ fn numbered(listed: &[FoundPart]) -> Vec<NewPart> {
 /// Makes the object of a content that is ready. `None`, and nothing is changed, if the parts are not
 /// those that it was made of. Runs inside the write transaction.
 pub(in crate::store) fn finish(change: &mut Change, completion: Completion) -> Result<Option<Object>, Error> {
-    let Completion { asked, last_part, shape, assembled } = completion;
+    let Completion { asked, contents, shape, assembled } = completion;
     let target = &asked.upload;
     let current = object::current(change.connection(), &target.bucket, &target.key)?;
     let found = match find::find(change.connection(), target) {
         Ok(found) => found,
         Err(error) => return session::completed(change.connection(), target)?.map(Some).ok_or(error),
     };
-    if find::last_part(change.connection(), found.sequence)? != last_part {
+    if find::contents(change.connection(), found.sequence)? != contents {
         return Ok(None);
     }
     asked.conditions.check(current.state()).map_err(Error::Condition)?;

@@ -78,10 +78,13 @@ pub(in crate::store) fn parts(
     Ok(parts)
 }
 
-/// The youngest content of an upload's parts. Parts come and are replaced and never go one by one, and no
-/// number is given out twice: with the same one, all of them are the same.
-pub(super) fn last_part(connection: &Connection, upload: i64) -> Result<Option<i64>, Error> {
-    Ok(find_row(connection, statement::LAST_PART, [upload], |row| Ok(row.get(0)?))?.flatten())
+/// What an upload's parts are made of: with the same contents under the same numbers, all of them are the
+/// same. The numbers of the contents alone do not say so, as a content that is prepared has its number
+/// long before a part gets it.
+pub(super) fn contents(connection: &Connection, upload: i64) -> Result<Vec<(u16, i64)>, Error> {
+    let mut statement = connection.prepare_cached(statement::CONTENTS_OF_PARTS)?;
+    let rows = statement.query_map([upload], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 fn read_part(row: &Row<'_>) -> Result<FoundPart, Error> {

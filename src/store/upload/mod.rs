@@ -6,7 +6,11 @@ mod part;
 mod session;
 
 pub(super) use complete::{Completion, complete, finish};
+#[cfg(test)]
+pub(super) use complete::{Ready, prepare};
 pub(super) use find::{find, parts, read};
+#[cfg(test)]
+pub(super) use part::prepare_copy;
 pub(super) use part::{CopiedPart, PART_ROWS, abort, copy_part, create, finish_copy, put_part};
 pub(super) use session::{completed, open_parts};
 

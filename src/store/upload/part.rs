@@ -99,16 +99,24 @@ pub(in crate::store) async fn copy_part(inner: &Inner, asked: CopyPart) -> Resul
     let asked = Arc::new(asked);
     // Each round but the last one means that somebody has written another source meanwhile.
     loop {
-        let planning = Arc::clone(&asked);
-        let piece = beside(inner, move |shared| plan_copy(shared, &planning)).await?;
-        let source = piece.content.id();
-        let assembled = assemble(inner, vec![piece], Vec::new()).await?;
-        let copied = CopiedPart { asked: Arc::clone(&asked), source, assembled };
+        let copied = prepare_copy(inner, &asked).await?;
         let job = |reply| Job::CopyPart(Box::new(copied), reply);
         if let Some(part) = inner.writer.ask(job).await? {
             return Ok(part);
         }
     }
+}
+
+/// Makes the content of a part that is a copy.
+pub(in crate::store) async fn prepare_copy(
+    inner: &Inner,
+    asked: &Arc<CopyPart>,
+) -> Result<CopiedPart, Error> {
+    let planning = Arc::clone(asked);
+    let piece = beside(inner, move |shared| plan_copy(shared, &planning)).await?;
+    let source = piece.content.id();
+    let assembled = assemble(inner, vec![piece], Vec::new()).await?;
+    Ok(CopiedPart { asked: Arc::clone(asked), source, assembled })
 }
 
 /// Which bytes a part is made of.
