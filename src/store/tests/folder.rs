@@ -46,8 +46,12 @@ async fn a_newer_schema_is_refused() {
 /// Copies a folder as it is on disk, as a crash would leave it.
 pub(super) fn crash_image(from: &std::path::Path, to: &std::path::Path) {
     std::fs::create_dir_all(to).expect("writable");
-    for entry in std::fs::read_dir(from).expect("a folder") {
-        let (entry, name) = entry.map(|entry| (entry.path(), entry.file_name())).expect("readable");
+    let entries = std::fs::read_dir(from).expect("a folder").map(|entry| entry.expect("readable"));
+    let mut entries: Vec<_> = entries.map(|entry| (entry.file_name(), entry.path())).collect();
+    // In this order the mark comes before the index: the sweep may commit meanwhile, and the mark of a crash
+    // is never ahead.
+    entries.sort();
+    for (name, entry) in entries {
         if entry.is_dir() {
             crash_image(&entry, &to.join(name));
         } else if name != "index.sqlite-shm" {
