@@ -18,7 +18,7 @@ use crate::protocol::access::authorize;
 use crate::protocol::auth::{Credentials, Identity};
 use crate::protocol::browser::is_from_browser;
 use crate::protocol::request::{Context, Request, Response};
-use crate::signature::SignedRequest;
+use crate::signature::{SignedRequest, Version};
 use crate::sigv4::Payload;
 
 /// Who asks, and what is known of the body.
@@ -62,6 +62,11 @@ pub(super) fn authenticate(
     let authenticated = credentials
         .authenticate(&signed, context.now)
         .map_err(|error| Refusal::Unauthenticated(error.to_string()))?;
+    if authenticated.version == Some(Version::V2) {
+        return Err(Refusal::Unauthenticated(
+            "sign with version 4: version 2 does not cover the query of this API".to_owned(),
+        ));
+    }
     if authenticated.identity.is_anonymous() {
         return Err(Refusal::Unauthenticated(
             "this needs a key pair with the admin permission, as user and password (HTTP Basic) or by a signature"

@@ -29,6 +29,13 @@ const SCOPES: [(&str, Option<Scope>); 9] = [
     ("openid", None),
 ];
 
+/// Whether a scope gives nothing here, whatever it says.
+fn is_of_another_service(name: &str) -> bool {
+    let service = name.strip_prefix("https://www.googleapis.com/auth/");
+    service
+        .is_some_and(|service| !service.starts_with("devstorage") && !service.starts_with("cloud-platform"))
+}
+
 impl Scope {
     /// The letter that stands for it in a token of ours.
     pub(super) fn letter(self) -> &'static str {
@@ -47,7 +54,11 @@ impl Scope {
     /// Reads the `scope` of an assertion: names with blanks between them. `None` if one of them is unknown,
     /// or if none of them is about storage.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let known = |name: &str| SCOPES.iter().find(|(known, _)| *known == name).map(|(_, scope)| *scope);
+        let known = |name: &str| match SCOPES.iter().find(|(known, _)| *known == name) {
+            Some((_, scope)) => Some(*scope),
+            // Clients ask for scopes of many services at once (gcloud: compute, appengine.admin).
+            None => is_of_another_service(name).then_some(None),
+        };
         let scopes: Option<Vec<_>> = text.split_ascii_whitespace().map(known).collect();
         scopes?.into_iter().flatten().max()
     }
@@ -102,6 +113,8 @@ mod tests {
             ("devstorage.read_only userinfo.email", Some(Scope::ReadOnly)),
             ("userinfo.email", None),
             ("devstorage.read_only devstorage.everything", None),
+            ("cloud-platform compute appengine.admin accounts.reauth", Some(Scope::FullControl)),
+            ("compute", None),
             ("drive", None),
             ("", None),
         ] {

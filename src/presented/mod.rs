@@ -35,6 +35,11 @@ pub struct Verified {
     pub payload: Payload,
 }
 
+/// What links have that are signed by Google's schemes, which are not verified here.
+///
+/// GCS: "Signed URLs", V4 and V2.
+const OF_GOOGLE: [&str; 3] = ["X-Goog-Algorithm", "X-Goog-Signature", "GoogleAccessId"];
+
 impl Presented {
     /// Whether a raw query claims to be signed, well or badly: [`Presented::read`] then refuses what
     /// does not hold, and never takes it for anonymous.
@@ -47,6 +52,13 @@ impl Presented {
     pub fn read(request: &SignedRequest<'_>) -> Result<Self, SignatureError> {
         let query = request.query();
         let header = request.headers.get(http::header::AUTHORIZATION);
+        // A link that Google's clients have signed must not be taken for an anonymous request.
+        if let Some(name) = OF_GOOGLE.into_iter().find(|name| query.contains(name)) {
+            return Err(SignatureError::NotImplemented {
+                header: name,
+                value: "a link signed as Google's".to_owned(),
+            });
+        }
         let (v4, v2) = (sigv4::QueryAuth::is_in(&query), sigv2::QueryAuth::is_in(&query));
         if [header.is_some(), v4, v2].into_iter().filter(|present| *present).count() > 1 {
             return Err(SignatureError::InvalidArgument {

@@ -223,6 +223,7 @@ pub(super) const OF_OTHER_STORES: &[SubResource] = &[
     sub("encryptionConfig", "BUCKET"),
     sub("generation", "OBJECT"),
     sub("storageClass", "BUCKET"),
+    sub("upload_id", "OBJECT"),
 ];
 
 /// The sub-resource that a query names, whether its target has it or not.

@@ -141,6 +141,7 @@ impl Faces {
             context: &context,
             method: request.method(),
             headers: request.headers(),
+            authorizes: face != Face::Archive,
             presigned: if face == Face::S3 { request.uri().query().unwrap_or_default() } else { "" },
             way: contexts.way(arrival),
         };

@@ -177,11 +177,10 @@ impl Error {
 
     /// Whether room may be what a write to the index lacked: SQLite calls an exceeded quota an I/O failure.
     pub(super) fn may_lack_room(&self) -> bool {
-        match self {
-            Self::Full { .. } => true,
-            Self::Index(source) => source.sqlite_error_code() == Some(rusqlite::ErrorCode::SystemIoFailure),
-            _ => false,
-        }
+        let is_io = |source: &rusqlite::Error| {
+            source.sqlite_error_code() == Some(rusqlite::ErrorCode::SystemIoFailure)
+        };
+        matches!(self, Self::Full { .. }) || matches!(self, Self::Index(source) if is_io(source))
     }
 
     /// A row that says something the store never writes.

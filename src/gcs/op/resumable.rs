@@ -102,12 +102,16 @@ async fn refuse_body(call: &mut Call<'_>) -> Result<(), Error> {
     ))
 }
 
-/// An upload ends with the account that began it, and with its permission to write.
+/// An upload ends with the account that began it, and with its permission to write, or everybody's.
 fn check_account(service: &Service, upload: &UploadRef, session: &Session) -> Result<(), Error> {
-    let Some(key_id) = &session.key_id else { return Ok(()) };
     let inner = &service.0.inner;
-    let account = inner.accounts.find(key_id).ok_or_else(|| Error::new(Reason::AuthError))?;
-    let identity = Identity::holder(Arc::clone(&account.credential));
+    let identity = match &session.key_id {
+        Some(key_id) => {
+            let account = inner.accounts.find(key_id).ok_or_else(|| Error::new(Reason::AuthError))?;
+            Identity::holder(Arc::clone(&account.credential))
+        }
+        None => Identity::anonymous(),
+    };
     let (bucket, key) = (&upload.bucket, upload.key.as_str());
     access::authorize(&identity, &inner.anonymous, Permission::Write, bucket, key)
         .map_err(|denied| Error::new(Reason::Forbidden).caused_by(denied))

@@ -232,7 +232,6 @@ impl From<store::Error> for Error {
             store::Error::SourceCondition(condition) => Self::source_condition(condition),
             // Between reading the source and copying it, somebody else wrote it: the client may try again.
             store::Error::SourceChanged => error(Code::OperationAborted),
-            store::Error::BadMove { .. } => error(Code::InvalidRequest),
             store::Error::InvalidPart { number } => {
                 Self::new(Code::InvalidPart).field("PartNumber", number.to_string())
             }
@@ -244,7 +243,7 @@ impl From<store::Error> for Error {
                     .field("PartNumber", number.to_string())
             }
             store::Error::ChecksumMismatch { .. } => error(Code::BadDigest),
-            store::Error::SizeMismatch { .. } => error(Code::InvalidRequest),
+            store::Error::BadMove { .. } | store::Error::SizeMismatch { .. } => error(Code::InvalidRequest),
             store::Error::Full { .. } => Self::new(Code::InsufficientStorage).caused_by(failed),
             // The last ones are said to the admin API only.
             store::Error::Index(_)

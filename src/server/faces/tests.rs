@@ -301,6 +301,12 @@ async fn a_name_that_an_attacker_rebinds_reads_nothing() {
         let answer = stage.get("GET", "rebound.attacker.dev:8000", path).await;
         assert!(status(&answer) == "403" && answer.contains("server.hosts"), "{path}: {answer}");
     }
+    for path in ["/stage/pub/a", "/pub/a", "/pub/", "/storage/v1/b/stage/o", "/", "/-/metrics"] {
+        let no_credential = [("Authorization", "Bearer x")];
+        let head = request(&format!("GET {path}"), "rebound.attacker.dev:8000", &no_credential, "");
+        let answer = stage.ask(&head).await;
+        assert_ne!(status(&answer), "200", "{path}: {answer}");
+    }
     for path in ["/__lbheartbeat__", "/__heartbeat__", "/__version__"] {
         let answer = stage.get("GET", "rebound.attacker.dev:8000", path).await;
         assert_eq!(status(&answer), "200", "load balancers ask by any name: {path}");

@@ -46,13 +46,12 @@ async fn a_newer_schema_is_refused() {
 /// Copies a folder as it is on disk, as a crash would leave it.
 pub(super) fn crash_image(from: &std::path::Path, to: &std::path::Path) {
     std::fs::create_dir_all(to).expect("writable");
-    let mut entries: Vec<_> =
-        std::fs::read_dir(from).expect("a folder").map(|entry| entry.expect("readable").path()).collect();
-    // The sweep may commit meanwhile. A mark that is behind its index is what power loss leaves; one that
-    // is ahead of it is an older index.
-    entries.sort_by_key(|path| !path.ends_with("blobs.mark"));
-    for entry in entries {
-        let name = entry.file_name().expect("a file's name").to_owned();
+    let entries = std::fs::read_dir(from).expect("a folder").map(|entry| entry.expect("readable"));
+    let mut entries: Vec<_> = entries.map(|entry| (entry.file_name(), entry.path())).collect();
+    // In this order the mark comes before the index: the sweep may commit meanwhile, and the mark of a crash
+    // is never ahead.
+    entries.sort();
+    for (name, entry) in entries {
         if entry.is_dir() {
             crash_image(&entry, &to.join(name));
         } else if name != "index.sqlite-shm" {

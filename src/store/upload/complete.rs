@@ -71,7 +71,7 @@ pub(in crate::store) async fn complete(inner: &Inner, asked: CompleteUpload) -> 
     // Each round but the last one means that somebody has uploaded a part meanwhile.
     loop {
         let completion = match prepare(inner, &asked).await? {
-            Ready::Done(object) => return Ok(object),
+            Ready::Done(object) => return Ok(*object),
             Ready::Finish(completion) => completion,
         };
         let job = |reply| Job::CompleteUpload(completion, reply);
@@ -84,7 +84,7 @@ pub(in crate::store) async fn complete(inner: &Inner, asked: CompleteUpload) -> 
 /// What there is before the transaction that decides.
 pub(in crate::store) enum Ready {
     /// It was done before.
-    Done(Object),
+    Done(Box<Object>),
     /// It can be done.
     Finish(Box<Completion>),
 }
@@ -95,7 +95,7 @@ pub(in crate::store) async fn prepare(inner: &Inner, asked: &Arc<CompleteUpload>
     let minimum_bytes = inner.part_min_bytes;
     let plan = beside(inner, move |shared| plan(shared, &planning, minimum_bytes)).await?;
     let (contents, shape, pieces, parts) = match plan {
-        Plan::Done(object) => return Ok(Ready::Done(object)),
+        Plan::Done(object) => return Ok(Ready::Done(Box::new(object))),
         Plan::Join { contents, shape, pieces, parts } => (contents, shape, pieces, parts),
     };
     let assembled = assemble(inner, pieces, parts).await?;
