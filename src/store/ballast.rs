@@ -20,7 +20,7 @@ const FILE: &str = "ballast";
 const PIECE_BYTES: usize = 64 << 10;
 /// Once it was given up, or could not be made, it is not made for so long: the disk may be fuller than it
 /// says of itself, and what needs the room must get it.
-const PAUSE: Duration = Duration::from_mins(1);
+const PAUSE: Duration = Duration::from_secs(10);
 
 /// The ballast of a data folder.
 #[derive(Debug)]
