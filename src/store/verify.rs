@@ -77,7 +77,7 @@ enum Lane {
     Lost,
 }
 
-/// What came of digesting.
+/// How far a blob's digest is.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verified {
     /// There is more of the blob to read.
